@@ -1,0 +1,73 @@
+/*
+ * copy: one entry from the source to the destination, and a directory's metadata when it is complete.
+ *
+ * A new file is made under its final name; one that is there and differs is replaced by a temporary
+ * name and rename. The mtime is set last and marks a file as complete, so a run that is killed anywhere
+ * leaves nothing that a check of size and mtime takes for a copy. What fails is removed again.
+ */
+#ifndef PCOPY_COPY_H
+#define PCOPY_COPY_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "pcopy/meta.h"
+#include "pcopy/mounts.h"
+#include "pcopy/tree.h"
+
+/* What all copiers of a run share; read-only but for `stop`. */
+struct pc_copy_config {
+    struct pc_tree *tree;
+    const struct pc_mounts *mounts;
+    struct pc_keep keep;
+    bool fsync;              /* each file before its times are set */
+    size_t buffer_size;      /* bytes */
+    const atomic_bool *stop; /* files in flight end at the next block */
+};
+
+/* One per copy thread. */
+struct pc_copier {
+    const struct pc_copy_config *config;
+    char *buffer;
+    uint64_t temporaries; /* names made so far */
+    uint64_t salt;        /* different in each copier and run */
+};
+
+enum pc_outcome {
+    PC_COPIED_FILE,
+    PC_COPIED_SYMLINK,
+    PC_COPIED_SPECIAL,
+    PC_COPIED_DIR,
+    PC_COPIED_LINK,
+    PC_SKIPPED,     /* it was there and equal */
+    PC_SKIPPED_DIR, /* it was there */
+    PC_VANISHED,    /* its source is gone */
+    PC_FAILED,      /* `err`, `operation` and `end` say how; `why` if errno does not */
+    PC_ABANDONED,   /* nothing was done: the run ends, or its directory could not be made */
+    PC_POSTPONED,   /* the entry now belongs to its hard-link group */
+};
+
+struct pc_result {
+    enum pc_outcome outcome;
+    uint64_t bytes;        /* of data written */
+    unsigned lost;         /* pc_lost bits */
+    int err;               /* negative errno */
+    const char *operation; /* a verb with its object, e.g. "set mode of" */
+    const char *why;       /* in place of the text of `err`, or NULL */
+    unsigned end;          /* where it happened: PC_SOURCE, or 1 + mount */
+};
+
+/* Gives a copier its buffer. 0 or -ENOMEM. */
+int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config);
+void pc_copier_free(struct pc_copier *c);
+
+/*
+ * Copies one entry, or for type S_IFDIR makes the directory. The entry stays the caller's, except with
+ * PC_POSTPONED. If it has joined a group (entry->group) the caller calls pc_tree_leave().
+ */
+void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result);
+
+/* Gives a complete directory its metadata. */
+void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *result);
+
+#endif

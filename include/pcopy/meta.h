@@ -1,0 +1,66 @@
+/*
+ * meta: owner, extended attributes, mode, ACL and times, in the order in which they hold.
+ *
+ * Changing the owner clears setuid, setgid and capabilities (chown(2)), so it comes first. Extended
+ * attributes come before the mode, because they cannot be set on a file that has become read-only for
+ * us. The mode is set by chmod and the ACL after it, since setting an ACL alone loses setuid, setgid
+ * and the sticky bit. Times are the caller's last act (pc_sys_times()): everything else moves ctime
+ * only, but writing moves mtime.
+ *
+ * All functions are thread-safe.
+ */
+#ifndef PCOPY_META_H
+#define PCOPY_META_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "pcopy/sys.h"
+
+/* What a copy keeps of its source, and as whom we run. */
+struct pc_keep {
+    bool mode;
+    bool owner;
+    bool times;
+    bool links;
+    bool acl;
+    bool xattr;
+    mode_t umask; /* where the mode is not kept */
+    uid_t uid;    /* effective ids of the process */
+    gid_t gid;
+};
+
+/* What the destination could not hold: bits of the set that pc_meta_apply() adds to. */
+enum pc_lost {
+    PC_LOST_ACL = 1,
+    PC_LOST_XATTR = 2,
+};
+
+/*
+ * Permission bits to make something with whose source is `src`: never wider than it will end, for
+ * anybody, so the group's bits wait if the group is still to change, and a directory that others may
+ * write in is closed to them while it is filled. Directories are always open to their owner.
+ */
+mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src);
+
+/*
+ * Gives an open file or directory of ours what is kept of its source, except the times.
+ * `from` is the open source and `src` its attributes; `now` are those of `to`. Only what differs is
+ * set. Adds to *lost what the file system does not support. On failure returns a negative errno and
+ * sets *operation to a verb with its object, for the message.
+ */
+int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struct stat *src,
+                  struct pc_handle to, const struct stat *now, unsigned *lost,
+                  const char **operation);
+
+/*
+ * The same for a name that cannot be opened (symbolic links, special files), with the times. Its mode
+ * is that which it was made with.
+ */
+int pc_meta_apply_at(const struct pc_keep *keep, const struct stat *src, struct pc_handle dir,
+                     const char *name, const char **operation);
+
+/* True if `now` has the mtime of `src`. */
+bool pc_meta_same_mtime(const struct stat *src, const struct stat *now);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * options: the command line to one validated struct, which nobody changes afterwards.
+ */
+#ifndef PCOPY_OPTIONS_H
+#define PCOPY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pcopy/meta.h"
+
+#define PC_MAX_JOBS    1024
+#define PC_MAX_WALKERS 64
+
+/* When the destination is told to make data stable; a network file system is told for each file. */
+enum pc_fsync {
+    PC_FSYNC_NONE, /* never */
+    PC_FSYNC_END,  /* each destination file system once, before exit 0 */
+    PC_FSYNC_FILE, /* each file, and as PC_FSYNC_END */
+};
+
+struct pc_options {
+    const char **sources; /* SRC operands, at least one */
+    unsigned source_count;
+    const char *target; /* DST, or the DIR of -t */
+    bool into;          /* sources land inside the target: -t, or several of them */
+    const char **mounts;
+    unsigned mount_count; /* 0: no -m */
+    unsigned jobs;        /* 0: to be chosen by file system */
+    unsigned walkers;     /* 0: likewise */
+    struct pc_keep keep;  /* with the ids and the umask of the process */
+    bool one_file_system;
+    bool verbose;
+    bool quiet;
+    enum pc_fsync fsync;
+    size_t queue_size;  /* entries */
+    size_t buffer_size; /* bytes, per copy thread */
+};
+
+enum pc_request {
+    PC_REQUEST_RUN,
+    PC_REQUEST_HELP,
+    PC_REQUEST_VERSION,
+    PC_REQUEST_REFUSED, /* `problem` says why */
+};
+
+/*
+ * Reads the command line. With PC_REQUEST_RUN *o is filled, points into argv (where a list of mount points
+ * is cut up), and is to be freed with pc_options_free(). With PC_REQUEST_REFUSED `problem` (of `size` bytes) holds one line without a
+ * newline. Not thread-safe, for it uses getopt_long(3); permutes argv.
+ */
+enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, char *problem,
+                                 size_t size);
+void pc_options_free(struct pc_options *o);
+
+/* The text of --help. The string is the caller's to free; NULL when there is no memory. */
+char *pc_options_help(void);
+
+#endif

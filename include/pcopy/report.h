@@ -1,0 +1,83 @@
+/*
+ * report: all that pcopy says, what it counts, and the exit status that follows from it.
+ *
+ * Errors and progress go to standard error, names (-v) and the summary to standard output.
+ * All functions but new and free may be called by any number of threads.
+ */
+#ifndef PCOPY_REPORT_H
+#define PCOPY_REPORT_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Exit status, with rsync's numbers. */
+enum pc_status {
+    PC_STATUS_DONE = 0,
+    PC_STATUS_USAGE = 1,
+    PC_STATUS_REFUSED = 3, /* source or destination, before anything was written */
+    PC_STATUS_RUN = 11,    /* the run as a whole failed */
+    PC_STATUS_SIGNAL = 20,
+    PC_STATUS_PARTIAL = 23, /* some entries failed */
+    PC_STATUS_VANISHED = 24,
+};
+
+enum pc_count {
+    PC_COUNT_FILES,
+    PC_COUNT_DIRS,
+    PC_COUNT_SYMLINKS,
+    PC_COUNT_LINKS,
+    PC_COUNT_SPECIALS,
+    PC_COUNT_BYTES,
+    PC_COUNT_SKIPPED,
+    PC_COUNT_VANISHED,
+    PC_COUNT_ERRORS,
+    PC_COUNTS /* how many there are */
+};
+
+/* The counters of one thread, on cache lines of their own. */
+struct pc_counters {
+    alignas(64) atomic_uint_fast64_t count[PC_COUNTS];
+};
+
+struct pc_report;
+
+/*
+ * Makes a report for `threads` threads. `quiet` leaves only errors; `verbose` adds names. Starts the
+ * clock of the rates. 0 or -ENOMEM.
+ */
+int pc_report_new(struct pc_report **out, unsigned threads, bool quiet, bool verbose);
+void pc_report_free(struct pc_report *r);
+
+/* Adds `n` to a counter of thread number `thread`. */
+void pc_report_count(struct pc_report *r, unsigned thread, enum pc_count which, uint64_t n);
+
+/*
+ * One line on standard error: "pcopy: cannot OPERATION 'PATH': WHY". `why` NULL stands for the text of
+ * `err` (negative errno). Does not count.
+ */
+void pc_report_error(struct pc_report *r, const char *operation, const char *path, int err,
+                     const char *why);
+
+/* One line on standard error that is no error of an entry: "pcopy: ..." as by printf(3). */
+__attribute__((format(printf, 2, 3))) void pc_report_note(struct pc_report *r, const char *format,
+                                                          ...);
+
+/* With `verbose`: the name of an entry that was copied, on standard output. */
+void pc_report_entry(struct pc_report *r, const char *path);
+
+/* True if pc_report_progress() is wanted: standard error is a terminal, and not `quiet`. */
+bool pc_report_has_progress(const struct pc_report *r);
+
+/* Writes the progress line over the one before. */
+void pc_report_progress(struct pc_report *r);
+
+/*
+ * Ends the report: the summary, unless `quiet`, and the exit status. `status` is PC_STATUS_DONE or
+ * what ended the run early, which takes precedence over what the counters say. A summary that cannot
+ * be written is a failure of the run.
+ */
+enum pc_status pc_report_end(struct pc_report *r, enum pc_status status);
+
+#endif

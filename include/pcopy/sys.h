@@ -1,0 +1,167 @@
+/*
+ * sys: the only module that makes file-system system calls.
+ *
+ * The others see handles (a directory, an open file) and names of one component below them. Nothing
+ * here follows a symbolic link below a root: a name is opened with O_NOFOLLOW, and metadata is set
+ * through the handle or with AT_SYMLINK_NOFOLLOW.
+ *
+ * Conventions, for every function unless it says otherwise:
+ * - returns 0 (or a count) or a negative errno value of the call it stands for;
+ * - EINTR is retried here, short reads and writes are continued here;
+ * - thread-safe: no state but the fault hook, which is set while one thread runs;
+ * - a handle given out belongs to the caller, who closes it with pc_sys_close();
+ * - `dir` is a directory handle, `name` one component (no slash), a NUL-terminated byte string.
+ */
+#ifndef PCOPY_SYS_H
+#define PCOPY_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+
+/* An open directory or file. Passed by value; only sys.c looks inside. */
+struct pc_handle {
+    int fd;
+};
+
+#define PC_HANDLE_NONE ((struct pc_handle){-1})
+
+/* True if `h` is open. */
+static inline bool pc_handle_open(struct pc_handle h)
+{
+    return h.fd >= 0;
+}
+
+/* What the program must know of a file system. */
+struct pc_fs {
+    uint64_t type; /* f_type of statfs(2) */
+    bool network;  /* round trips decide, and errors of write-back may come late */
+};
+
+/* One name of a directory, valid until the next call on its listing. */
+struct pc_name {
+    const char *name;
+    uint64_t ino;
+    mode_t type; /* S_IFMT bits, 0 when the file system does not tell (DT_UNKNOWN) */
+    off_t next;  /* position behind this name, for pc_sys_list_from() */
+};
+
+/* A directory being read in blocks; `buffer` of `size` bytes belongs to the caller. */
+struct pc_listing {
+    struct pc_handle dir;
+    char *buffer;
+    size_t size;
+    size_t used;
+    size_t at;
+};
+
+/*
+ * Directory or file named by the user, any number of components, symbolic links followed.
+ * O_DIRECTORY is demanded, so a file gives -ENOTDIR.
+ */
+int pc_sys_open_root(const char *path, struct pc_handle *out);
+
+/*
+ * Directory `path` (any number of components) that must lie beneath `dir`: a symbolic link or ".."
+ * that leaves it gives -EXDEV (openat2(2), RESOLVE_BENEATH, Linux 5.6).
+ */
+int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle *out);
+
+/* Directory `name` in `dir`; a symbolic link gives -ENOTDIR or -ELOOP. */
+int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out);
+
+/*
+ * File `name` for reading. O_NONBLOCK keeps a FIFO put in its place from blocking us; the caller
+ * looks at the type with pc_sys_stat(). A symbolic link gives -ELOOP.
+ */
+int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out);
+
+/*
+ * New file `name` for writing with permission bits `mode` (the process runs with umask 0).
+ * -EEXIST if there is anything of that name.
+ */
+int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, struct pc_handle *out);
+
+/* Closes and forgets the handle. The error of a file that was written is an error of its data. */
+int pc_sys_close(struct pc_handle *h);
+
+/* Attributes of what is open; of a name, never followed; of a path of the user's, followed or not.
+ */
+int pc_sys_stat(struct pc_handle h, struct stat *out);
+int pc_sys_stat_at(struct pc_handle dir, const char *name, struct stat *out);
+int pc_sys_stat_path(const char *path, bool follow, struct stat *out);
+
+/* What file system `h` is on. */
+int pc_sys_fs(struct pc_handle h, struct pc_fs *out);
+
+/* Starts a listing at position `from`: 0, or the `next` of a name already seen. */
+int pc_sys_list_from(struct pc_listing *l, off_t from);
+
+/* The next name, "." and ".." left out: 1 and `out` filled, 0 at the end, or negative errno. */
+int pc_sys_list(struct pc_listing *l, struct pc_name *out);
+
+/* Reads `size` bytes at `at`; fewer only at the end of the file. Returns the count. */
+ssize_t pc_sys_read(struct pc_handle h, void *buffer, size_t size, off_t at);
+
+/* Writes all `size` bytes at `at`, or fails. */
+int pc_sys_write(struct pc_handle h, const void *buffer, size_t size, off_t at);
+
+/*
+ * The next run of data at or behind `at`: [*begin, *end). -ENXIO when only a hole is left.
+ * Where the file system keeps no map of holes the whole rest is data (lseek(2), SEEK_DATA).
+ */
+int pc_sys_next_data(struct pc_handle h, off_t at, off_t *begin, off_t *end);
+
+/* Sets the size of an open file. */
+int pc_sys_truncate(struct pc_handle h, off_t size);
+
+/* Data and metadata of one file to stable storage. */
+int pc_sys_fsync(struct pc_handle h);
+
+/* Everything of the file system that `h` is on to stable storage; reports write-back errors. */
+int pc_sys_syncfs(struct pc_handle h);
+
+/* New names. `mode` of pc_sys_mknod() holds the type; `rdev` counts for devices only. */
+int pc_sys_mkdir(struct pc_handle dir, const char *name, mode_t mode);
+int pc_sys_symlink(struct pc_handle dir, const char *name, const char *target);
+int pc_sys_mknod(struct pc_handle dir, const char *name, mode_t mode, dev_t rdev);
+int pc_sys_link(struct pc_handle dir, const char *name, struct pc_handle to_dir, const char *to);
+
+/* Target of a symbolic link, at most `size` - 1 bytes and a NUL; -ENAMETOOLONG if it is longer. */
+int pc_sys_readlink(struct pc_handle dir, const char *name, char *buffer, size_t size);
+
+/* Gives `name` the name `to`, in the same directory, replacing what has it. */
+int pc_sys_rename(struct pc_handle dir, const char *name, const char *to);
+
+/* Removes a name that is not a directory. */
+int pc_sys_unlink(struct pc_handle dir, const char *name);
+
+/* Metadata through a handle, and of a name that is not followed. (uid_t)-1 leaves an id alone. */
+int pc_sys_chown(struct pc_handle h, uid_t uid, gid_t gid);
+int pc_sys_chown_at(struct pc_handle dir, const char *name, uid_t uid, gid_t gid);
+int pc_sys_chmod(struct pc_handle h, mode_t mode);
+int pc_sys_times(struct pc_handle h, struct timespec atime, struct timespec mtime);
+int pc_sys_times_at(struct pc_handle dir, const char *name, struct timespec atime,
+                    struct timespec mtime);
+
+/*
+ * Extended attributes: the names, each NUL-terminated, one behind the other; one value.
+ * Return the length. -ERANGE when `size` is too small, -EOPNOTSUPP where there are none.
+ */
+ssize_t pc_sys_list_xattr(struct pc_handle h, char *names, size_t size);
+ssize_t pc_sys_get_xattr(struct pc_handle h, const char *name, void *value, size_t size);
+int pc_sys_set_xattr(struct pc_handle h, const char *name, const void *value, size_t size);
+
+/* Gives `to` the access ACL of `from`, for a directory the default ACL as well. */
+int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory);
+
+/*
+ * Test seam. `hook` is asked before each call with the call's name, e.g. "openat"; a negative
+ * answer is that call's result. NULL takes it out. Not thread-safe: set it before threads start.
+ */
+void pc_sys_set_fault(int (*hook)(const char *call));
+
+#endif

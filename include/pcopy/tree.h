@@ -1,0 +1,155 @@
+/*
+ * tree: entries (the unit of work), the directories they are in, and hard-link groups.
+ *
+ * A directory exists once for all ends: end 0 is the source, the others are the mount points of the
+ * destination. On each end it may have an open handle; handles are opened when they are needed, from
+ * the parent's, and closed when there are too many.
+ *
+ * Life of a directory: it counts what is pending in it: entries and directories below it that are not
+ * done, and its own listing. Each of these holds the directory. When the count reaches zero the
+ * directory is complete: it gets its metadata and is retired, which may complete its parent.
+ *
+ * All functions but new, free and add_root may be called by any number of threads.
+ */
+#ifndef PCOPY_TREE_H
+#define PCOPY_TREE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "pcopy/sys.h"
+
+#define PC_SOURCE 0 /* the end that is read; ends 1 to n are the mount points that are written */
+
+/*
+ * What pc_tree_open() returns on a destination end when the directory, or one above it, could not be
+ * made. The cause is in `error` of the directory it happened to, whose own entry reports it; for all
+ * that is below it there is nothing more to say.
+ */
+#define PC_DIR_FAILED (-ENOTRECOVERABLE)
+
+struct pc_tree;
+
+/* One end of a directory. Only tree.c touches it. */
+struct pc_dir_end {
+    atomic_int users; /* who has it pinned; -1 when it is closed */
+    atomic_bool recent;
+    struct pc_handle handle;
+    size_t slot;
+};
+
+struct pc_dir {
+    struct pc_dir *parent;     /* held; NULL for a root */
+    const char *const *labels; /* of a root: how messages name it on each end */
+    size_t seq;                /* counts directories in the order they were found */
+    struct stat st;            /* the source's; set by the walker before any entry is emitted */
+    off_t resume;              /* where the walker goes on listing it */
+    size_t listed;             /* entries found in it so far */
+    mode_t make_mode;          /* permission bits to make it with; set with `st` */
+    bool implied;              /* only there to hold entries: has no metadata to give */
+    atomic_uint pending;
+    atomic_bool touched;  /* something was made in it by this run, so its mtime has moved */
+    pthread_mutex_t lock; /* for the three below, and for opening an end */
+    bool made;            /* it did not exist before this run */
+    int error;            /* why it could not be made, or 0 */
+    struct pc_dir_end *ends;
+    char name[];
+};
+
+struct pc_group;
+
+/* One name of the source. An entry belongs to exactly one stage; it holds its directory. */
+struct pc_entry {
+    struct pc_entry *next;  /* for whoever owns it */
+    struct pc_dir *dir;     /* where it is; for S_IFDIR the directory that it stands for */
+    struct pc_group *group; /* once it has joined one */
+    const char *to;         /* name at the destination */
+    size_t seq;             /* counts the entries of its directory */
+    unsigned mount;         /* which mount point its data went to */
+    mode_t type;            /* S_IFMT bits as listed, 0 if unknown */
+    char name[];
+};
+
+enum pc_link {
+    PC_LINK_COPY,  /* the first of its group: copy it */
+    PC_LINK_MAKE,  /* the group's first is at the destination: link to pc_tree_first() */
+    PC_LINK_LATER, /* the first is being copied; the entry now belongs to the group */
+};
+
+/* What pc_tree_leave() hands over: two lists, either may be empty. */
+struct pc_left {
+    struct pc_entry *again; /* waited for the first: process them again */
+    struct pc_entry *done;  /* release them */
+};
+
+/*
+ * Makes a tree with `ends` ends whose cache keeps at most `max_handles` directories open at a time
+ * (at least two for each thread that uses it). Returns 0 or -ENOMEM.
+ */
+int pc_tree_new(struct pc_tree **out, unsigned ends, size_t max_handles);
+
+/* Frees the tree, with hard-link groups that were not taken. All directories must be retired. */
+void pc_tree_free(struct pc_tree *t);
+
+/*
+ * Adds a root. `handles` and `labels` have one element for each end, stay the caller's and must
+ * outlive the directory; the handles are never closed here. *out is the root's own entry, of type
+ * S_IFDIR, and the caller's. Returns 0 or -ENOMEM.
+ */
+int pc_tree_add_root(struct pc_tree *t, const struct pc_handle *handles, const char *const *labels,
+                     struct pc_entry **out);
+
+/*
+ * Adds directory `name` to `parent`, which it holds. *out is the directory's own entry, of type
+ * S_IFDIR: it holds the directory while that is listed, and is the caller's. 0 or -ENOMEM.
+ */
+int pc_tree_add_dir(struct pc_tree *t, struct pc_dir *parent, const char *name,
+                    struct pc_entry **out);
+
+/*
+ * Adds an entry to `dir`, which it holds; only the thread that lists `dir` does so. *out is the
+ * caller's. 0 or -ENOMEM.
+ */
+int pc_tree_add_entry(struct pc_dir *dir, const char *name, mode_t type, struct pc_entry **out);
+
+/*
+ * Opens `dir` on `end` and pins it until pc_tree_close(). On a destination end a directory that does
+ * not exist is made, its parents first. Returns 0; -errno on the source end; PC_DIR_FAILED on others.
+ */
+int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_handle *out);
+void pc_tree_close(struct pc_dir *dir, unsigned end);
+
+/* Frees an entry that is done. Returns its directory if that is now complete, else NULL. */
+struct pc_dir *pc_tree_release(struct pc_entry *entry);
+
+/* Frees a complete directory. Returns its parent if that is now complete, else NULL. */
+struct pc_dir *pc_tree_retire(struct pc_tree *t, struct pc_dir *dir);
+
+/*
+ * Joins the hard-link group of the inode `st` (st_nlink > 1). Returns a pc_link, or -ENOMEM. Unless
+ * that is PC_LINK_LATER the caller calls pc_tree_leave() when it is done with the entry.
+ */
+int pc_tree_join(struct pc_tree *t, struct pc_entry *entry, const struct stat *st);
+
+/* The entry that the group's others link to; valid between PC_LINK_MAKE and pc_tree_leave(). */
+const struct pc_entry *pc_tree_first(const struct pc_entry *entry);
+
+/* Leaves the group; `there` says that the entry is at the destination. Takes the entry over. */
+struct pc_left pc_tree_leave(struct pc_tree *t, struct pc_entry *entry, bool there);
+
+/*
+ * When all entries are done: takes the first entry of a group some of whose names were not seen, to
+ * release it; NULL when there is none left.
+ */
+struct pc_entry *pc_tree_take_first(struct pc_tree *t);
+
+/*
+ * Path of `name` ("" for the directory itself) on `end`, for messages. The string is the caller's to
+ * free; NULL when there is no memory.
+ */
+char *pc_tree_path(const struct pc_dir *dir, unsigned end, const char *name);
+
+#endif

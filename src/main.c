@@ -1,0 +1,60 @@
+/*
+ * pcopy: copies file trees with many threads over several mount points.
+ *
+ * A map of the source. Each module is src/X.c behind include/pcopy/X.h; includes point downwards.
+ *
+ *      main        this file: options in, exit status out
+ *      options     the command line, one table of options, --help
+ *      transfer    THE PIPELINE; read this one first
+ *        plan      SRC and DST operands to root directories; all refusals
+ *        walk      source directories to entries, several threads
+ *        queue     bounded lock-free queue between walkers and copy threads (queue_mutex: its twin)
+ *        copy      one entry to disk: data, holes, links, special files; a directory's metadata
+ *          meta    owner, extended attributes, mode, ACL, times, in the right order
+ *          mounts  the mount points of the destination, and which one an entry takes
+ *        tree      entries, directories and their open handles, hard-link groups
+ *        report    counters, error lines, progress, summary, exit status
+ *      sys         every file-system system call, and nothing else
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "pcopy/options.h"
+#include "pcopy/report.h"
+#include "pcopy/transfer.h"
+
+static int print_help(void)
+{
+    char *help = pc_options_help();
+    const int bad = !help || fputs(help, stdout) < 0;
+    free(help);
+    return bad;
+}
+
+int main(int argc, char **argv)
+{
+    struct pc_options options;
+    char problem[512];
+    int bad = 0;
+
+    switch (pc_options_parse(argc, argv, &options, problem, sizeof problem)) {
+    case PC_REQUEST_HELP:
+        bad = print_help();
+        break;
+    case PC_REQUEST_VERSION:
+        bad = puts("pcopy " PCOPY_VERSION) < 0;
+        break;
+    case PC_REQUEST_REFUSED:
+        fprintf(stderr, "pcopy: %s\nTry 'pcopy --help'.\n", problem);
+        return PC_STATUS_USAGE;
+    case PC_REQUEST_RUN: {
+        const enum pc_status status = pc_transfer_run(&options);
+        pc_options_free(&options);
+        return (int)status;
+    }
+    }
+    if (fflush(stdout) != 0)
+        bad = 1;
+    return bad ? PC_STATUS_RUN : PC_STATUS_DONE;
+}

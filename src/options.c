@@ -1,0 +1,345 @@
+#include "pcopy/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Options without a letter, behind the characters. */
+enum { WALKERS = 256, PRESERVE, NO_PRESERVE, FSYNC, QUEUE_SIZE, BUFFER_SIZE, VERSION };
+
+/* The one table: getopt's tables and --help are made from it. */
+static const struct {
+    int id; /* the letter, if it has one */
+    const char *name;
+    const char *argument;
+    const char *help;
+} TABLE[] = {
+    {'j', "jobs", "N",
+     "copy threads, 1 to 1024 (default: 64 if the source or\n"
+     "destination is on a network file system, else one for\n"
+     "each processor, at least 2)"},
+    {WALKERS, "walkers", "N",
+     "threads that read source directories, 1 to 64\n"
+     "(default: 8 on a network file system, else 1)"},
+    {'m', "mounts", "A,B,...",
+     "mount points of one export; DST is relative to each,\n"
+     "files go round-robin over them; may be repeated"},
+    {'t', "target-directory", "DIR", "each SRC lands at DIR/basename"},
+    {'a', "archive", NULL, "keep everything: same as --preserve=all"},
+    {'p', NULL, NULL, "same as --preserve=mode,ownership,timestamps"},
+    {PRESERVE, "preserve", "LIST",
+     "also keep: mode, ownership, timestamps, links, acl,\n"
+     "xattr, all (default: mode,timestamps,links)"},
+    {NO_PRESERVE, "no-preserve", "LIST", "do not keep these"},
+    {'x', "one-file-system", NULL, "do not go into other file systems below SRC"},
+    {FSYNC, "fsync", "WHEN",
+     "make data stable: none, end (default: before exit 0),\n"
+     "file (each file); files on network file systems always"},
+    {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
+    {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
+    {'v', "verbose", NULL, "print each entry that is copied"},
+    {'q', "quiet", NULL, "print errors only"},
+    {'h', "help", NULL, "print this and exit"},
+    {VERSION, "version", NULL, "print the version and exit"},
+};
+
+#define OPTIONS (sizeof TABLE / sizeof TABLE[0])
+
+char *pc_options_help(void)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *f = open_memstream(&text, &length);
+    if (!f)
+        return NULL;
+    fprintf(f,
+            "Usage: pcopy [OPTION]... SRC... DST\n"
+            "       pcopy [OPTION]... -t DIR SRC...\n"
+            "Copy files and directory trees with many threads over several mount points.\n"
+            "\n"
+            "The contents of a directory SRC become DST, whether DST exists or not. Several SRC,\n"
+            "or -t: each lands at DIR/basename. A file lands inside an existing directory DST.\n"
+            "\n");
+    for (size_t i = 0; i < OPTIONS; i++) {
+        char names[64];
+        char letter[8] = "    ";
+        if (TABLE[i].id < 256)
+            snprintf(letter, sizeof letter, "-%c%s ", TABLE[i].id, TABLE[i].name ? "," : "");
+        snprintf(names, sizeof names, "%s%s%s%s%s", letter, TABLE[i].name ? "--" : "",
+                 TABLE[i].name ? TABLE[i].name : "", TABLE[i].argument ? "=" : "",
+                 TABLE[i].argument ? TABLE[i].argument : "");
+        fprintf(f, "  %-28s", names);
+        for (const char *c = TABLE[i].help; *c; c++)
+            *c == '\n' ? fprintf(f, "\n%30s", "") : fputc(*c, f);
+        fputc('\n', f);
+    }
+    fprintf(
+        f, "\n"
+           "N and SIZE take the suffixes K, M and G (powers of 1024).\n"
+           "Exit status: 0 all done, 1 usage, 3 source or destination refused, 11 the run failed,\n"
+           "20 ended by a signal, 23 some entries failed, 24 some vanished while we read.\n");
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* Where a refusal is written to. */
+struct problem {
+    char *text;
+    size_t size;
+};
+
+/* Says what is wrong. Returns false, for the caller to return. */
+__attribute__((format(printf, 2, 3))) static bool refuse(struct problem *p, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(p->text, p->size, format, args);
+    va_end(args);
+    return false;
+}
+
+/* A number with an optional suffix K, M or G, from `low` to `high`. */
+static bool parse_number(const char *option, const char *text, size_t low, size_t high, size_t *out,
+                         struct problem *p)
+{
+    static const char suffixes[] = "KMG";
+    char *end;
+    errno = 0;
+    const unsigned long long n = strtoull(text, &end, 10);
+    bool good = end != text && text[0] >= '0' && text[0] <= '9' && errno == 0;
+    unsigned shift = 0;
+    if (good && *end) {
+        const char upper = (char)(*end & ~0x20);
+        const char *suffix = strchr(suffixes, upper);
+        good = suffix && upper && end[1] == '\0';
+        shift = good ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
+    }
+    if (!good || n > SIZE_MAX >> shift || n << shift < low || n << shift > high)
+        return refuse(p, "%s takes a number from %zu to %zu, not '%s'", option, low, high, text);
+    *out = (size_t)(n << shift);
+    return true;
+}
+
+/* A list of things to keep, or not to. */
+static bool parse_keep(const char *list, bool value, struct pc_keep *keep, struct problem *p)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } known[] = {
+        {"mode", &keep->mode},   {"ownership", &keep->owner}, {"timestamps", &keep->times},
+        {"links", &keep->links}, {"acl", &keep->acl},         {"xattr", &keep->xattr},
+    };
+    const size_t count = sizeof known / sizeof known[0];
+    do {
+        const size_t length = strcspn(list, ",");
+        const bool all = length == 3 && strncmp(list, "all", 3) == 0;
+        bool found = all;
+        for (size_t i = 0; i < count; i++) {
+            if (all ||
+                (strlen(known[i].name) == length && strncmp(list, known[i].name, length) == 0)) {
+                *known[i].flag = value;
+                found = true;
+            }
+        }
+        if (!found)
+            return refuse(p,
+                          "'%.*s' cannot be preserved; known are mode, ownership, timestamps, "
+                          "links, acl, xattr, all",
+                          (int)length, list);
+        list += length;
+    } while (*list++ == ',');
+    return true;
+}
+
+static bool parse_fsync(const char *text, enum pc_fsync *out, struct problem *p)
+{
+    static const char *const names[] = {"none", "end", "file"};
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum pc_fsync)i;
+            return true;
+        }
+    }
+    return refuse(p, "--fsync takes none, end or file, not '%s'", text);
+}
+
+/* One -m: cuts its argument into paths, in place. */
+static bool parse_mounts(char *list, struct pc_options *o, struct problem *p)
+{
+    for (char *path = list; path; path = list) {
+        list = strchr(path, ',');
+        if (list)
+            *list++ = '\0';
+        if (*path == '\0')
+            return refuse(p, "-m takes mount points separated by commas; one of them is empty");
+        for (size_t end = strlen(path); end > 1 && path[end - 1] == '/'; end--)
+            path[end - 1] = '\0'; /* the same path with and without a slash at its end is one */
+        for (unsigned i = 0; i < o->mount_count; i++) {
+            if (strcmp(o->mounts[i], path) == 0)
+                return refuse(p, "the mount point '%s' is given twice", path);
+        }
+        o->mounts[o->mount_count++] = path;
+    }
+    return true;
+}
+
+/* What is left when the options are read: SRC... DST. */
+static bool parse_operands(char **operands, int count, struct pc_options *o, struct problem *p)
+{
+    for (int i = 0; i < count; i++) {
+        if (operands[i][0] == '\0')
+            return refuse(p, "an operand is empty");
+    }
+    if (o->target && o->target[0] == '\0')
+        return refuse(p, "the DIR of -t is empty");
+    if (count == 0)
+        return refuse(p, "SRC and DST are missing");
+    o->into = o->target || count > 2;
+    if (!o->target) {
+        if (count == 1)
+            return refuse(p, "DST is missing after '%s'", operands[0]);
+        o->target = operands[--count];
+    }
+    for (int i = 0; i < count; i++)
+        o->sources[i] = operands[i];
+    o->source_count = (unsigned)count;
+    return true;
+}
+
+/* One option. */
+static bool take(int id, struct pc_options *o, struct problem *p)
+{
+    size_t n = 0;
+    switch (id) {
+    case 'j':
+        if (!parse_number("-j", optarg, 1, PC_MAX_JOBS, &n, p))
+            return false;
+        o->jobs = (unsigned)n;
+        return true;
+    case WALKERS:
+        if (!parse_number("--walkers", optarg, 1, PC_MAX_WALKERS, &n, p))
+            return false;
+        o->walkers = (unsigned)n;
+        return true;
+    case 'm':
+        return parse_mounts(optarg, o, p);
+    case 't':
+        if (o->target)
+            return refuse(p, "-t is given twice");
+        o->target = optarg;
+        return true;
+    case 'a':
+        return parse_keep("all", true, &o->keep, p);
+    case 'p':
+        return parse_keep("mode,ownership,timestamps", true, &o->keep, p);
+    case PRESERVE:
+        return parse_keep(optarg, true, &o->keep, p);
+    case NO_PRESERVE:
+        return parse_keep(optarg, false, &o->keep, p);
+    case 'x':
+        o->one_file_system = true;
+        return true;
+    case FSYNC:
+        return parse_fsync(optarg, &o->fsync, p);
+    case QUEUE_SIZE:
+        return parse_number("--queue-size", optarg, 2, (size_t)1 << 24, &o->queue_size, p);
+    case BUFFER_SIZE:
+        return parse_number("--buffer-size", optarg, 4096, (size_t)64 << 20, &o->buffer_size, p);
+    case 'v':
+        o->verbose = true;
+        return true;
+    case 'q':
+        o->quiet = true;
+        return true;
+    default:
+        return refuse(p, "internal: option %d is not handled", id);
+    }
+}
+
+/* What getopt_long() did not like. Its optopt is 0 for an unknown long option. */
+static bool refuse_option(int result, char **argv, struct problem *p)
+{
+    if (result == ':')
+        return refuse(p, "option '%s' needs an argument", argv[optind - 1]);
+    if (optopt && optopt < 256)
+        return refuse(p, "unknown option '-%c'", optopt);
+    return refuse(p, "%s option '%s'", optopt ? "an argument is not taken by" : "unknown",
+                  argv[optind - 1]);
+}
+
+enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, char *problem,
+                                 size_t size)
+{
+    struct problem p = {problem, size};
+    struct option longs[OPTIONS + 1];
+    char shorts[2 * OPTIONS + 2] = ":";
+    size_t n = 0;
+
+    memset(longs, 0, sizeof longs);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const int argument = TABLE[i].argument ? required_argument : no_argument;
+        if (TABLE[i].name)
+            longs[n++] = (struct option){TABLE[i].name, argument, NULL, TABLE[i].id};
+        if (TABLE[i].id < 256) {
+            const char letter[3] = {(char)TABLE[i].id, argument == required_argument ? ':' : '\0'};
+            strcat(shorts, letter);
+        }
+    }
+
+    const mode_t mask = umask(0); /* there is no call that only reads it */
+    umask(mask);
+    *o = (struct pc_options){
+        .keep = {.umask = mask,
+                 .mode = true,
+                 .times = true,
+                 .links = true,
+                 .uid = geteuid(),
+                 .gid = getegid()},
+        .fsync = PC_FSYNC_END,
+        .queue_size = 8192,
+        .buffer_size = (size_t)256 * 1024,
+    };
+    /* No more mount points than the command line has characters. */
+    size_t length = 1;
+    for (int i = 0; i < argc; i++)
+        length += strlen(argv[i]) + 1;
+    o->sources = calloc((size_t)argc + 1, sizeof *o->sources);
+    o->mounts = calloc(length, sizeof *o->mounts);
+    if (!o->sources || !o->mounts) {
+        refuse(&p, "no memory");
+        pc_options_free(o);
+        return PC_REQUEST_REFUSED;
+    }
+
+    bool good = true;
+    int id;
+    optind = 0; /* for a second call: starts getopt_long() anew (getopt(3), glibc) */
+    opterr = 0;
+    while (good && (id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        if (id == 'h' || id == VERSION) {
+            pc_options_free(o);
+            return id == 'h' ? PC_REQUEST_HELP : PC_REQUEST_VERSION;
+        }
+        good = id == '?' || id == ':' ? refuse_option(id, argv, &p) : take(id, o, &p);
+    }
+    if (good && parse_operands(argv + optind, argc - optind, o, &p))
+        return PC_REQUEST_RUN;
+    pc_options_free(o);
+    return PC_REQUEST_REFUSED;
+}
+
+void pc_options_free(struct pc_options *o)
+{
+    free(o->sources);
+    free(o->mounts);
+    *o = (struct pc_options){0};
+}

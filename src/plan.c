@@ -1,0 +1,432 @@
+/*
+ * The operands, in two steps: look at all of them and refuse, then make and open.
+ *
+ * Paths of the user are resolved as any command does, symbolic links and all; only below the roots
+ * opened here does pcopy insist on names of one component. With -m the destination is resolved beneath
+ * each mount point, so that a link or ".." in it cannot lead to different places on different mounts.
+ */
+#include "pcopy/plan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One SRC as it was found. */
+struct operand {
+    const char *path;   /* without slashes at its end */
+    const char *name;   /* last component; "" for one that has none ("/", ".") */
+    struct stat st;     /* of what is copied: a link to a directory is followed */
+    const char *target; /* relative to the mount points if there are any */
+};
+
+struct work {
+    struct pc_plan *plan;
+    const struct pc_options *options;
+    struct pc_mounts *mounts;
+    char *problem;
+    size_t size;
+    struct operand *operands;
+    const char *target; /* DST, likewise */
+    bool into;          /* SRC lands inside it */
+};
+
+/* Says why the operands are refused. Returns `err`, for the caller to return. */
+__attribute__((format(printf, 3, 4))) static int refuse(struct work *w, int err, const char *format,
+                                                        ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->problem, w->size, format, args);
+    va_end(args);
+    return err;
+}
+
+static int refuse_errno(struct work *w, int err, const char *operation, const char *path)
+{
+    char text[128];
+    return refuse(w, err, "cannot %s '%s': %s", operation, path,
+                  strerror_r(-err, text, sizeof text));
+}
+
+/* A string that lives as long as the plan; NULL when there is no memory. */
+__attribute__((format(printf, 2, 3))) static const char *keep(struct pc_plan *p, const char *format,
+                                                              ...)
+{
+    char *text;
+    char **more = realloc(p->strings, (p->string_count + 1) * sizeof *more);
+    if (!more)
+        return NULL;
+    p->strings = more;
+    va_list args;
+    va_start(args, format);
+    const int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0)
+        return NULL;
+    p->strings[p->string_count++] = text;
+    return text;
+}
+
+/* Path without slashes at its end; the root keeps its one. */
+static const char *trimmed(struct pc_plan *p, const char *path)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    return keep(p, "%.*s", (int)length, path);
+}
+
+static const char *joined(struct pc_plan *p, const char *dir, const char *name)
+{
+    if (*name == '\0')
+        return dir;
+    return keep(p, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
+}
+
+/* What is before the last component: "." if there is nothing. */
+static const char *parent_of(struct pc_plan *p, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return ".";
+    while (slash > path && slash[-1] == '/')
+        slash--;
+    return slash == path ? "/" : keep(p, "%.*s", (int)(slash - path), path);
+}
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* --- what DST means with -m --- */
+
+static bool has_dot_dot(const char *path)
+{
+    for (const char *at = path; *at;) {
+        const size_t n = strcspn(at, "/");
+        if (n == 2 && at[0] == '.' && at[1] == '.')
+            return true;
+        at += n;
+        at += strspn(at, "/");
+    }
+    return false;
+}
+
+/* DST below one of the mount points, as a path relative to it; NULL if it is below none. */
+static const char *below_mount(const struct pc_mounts *m, const char *path)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        const size_t n = strlen(m->paths[i]);
+        if (strncmp(path, m->paths[i], n) != 0)
+            continue;
+        if (path[n] == '\0')
+            return ".";
+        if (path[n] == '/' || m->paths[i][n - 1] == '/')
+            return path + n + strspn(path + n, "/");
+    }
+    return NULL;
+}
+
+static int find_target(struct work *w)
+{
+    const char *given = trimmed(w->plan, w->options->target);
+    if (!given)
+        return refuse_errno(w, -ENOMEM, "use", w->options->target);
+    w->target = given;
+    if (!w->mounts->paths)
+        return 0;
+    if (has_dot_dot(given))
+        return refuse(w, -EINVAL,
+                      "'%s' must not contain '..': with -m it is relative to each "
+                      "mount point",
+                      given);
+    if (given[0] != '/')
+        return 0;
+    w->target = below_mount(w->mounts, given);
+    if (!w->target)
+        return refuse(w, -EINVAL,
+                      "'%s' is below none of the mount points of -m: give a path "
+                      "relative to them",
+                      given);
+    return 0;
+}
+
+/* --- looking --- */
+
+/* The destination `path` through mount `i`, as the user would write it. */
+static const char *shown(struct work *w, unsigned i, const char *path)
+{
+    if (!w->mounts->paths)
+        return path;
+    return strcmp(path, ".") == 0 ? w->mounts->paths[i]
+                                  : joined(w->plan, w->mounts->paths[i], path);
+}
+
+static int open_target(struct work *w, unsigned i, const char *path, struct pc_handle *out)
+{
+    if (w->mounts->paths)
+        return pc_sys_open_beneath(w->mounts->handles[i], path, out);
+    return pc_sys_open_root(path, out);
+}
+
+/* Attributes of a destination path through the first mount; follows links, as opening it will. */
+static int stat_target(struct work *w, const char *path, struct stat *st)
+{
+    const char *full = shown(w, 0, path);
+    return full ? pc_sys_stat_path(full, true, st) : -ENOMEM;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static int look_at_source(struct work *w, struct operand *op, const char *given)
+{
+    struct stat followed;
+    op->path = trimmed(w->plan, given);
+    if (!op->path)
+        return refuse_errno(w, -ENOMEM, "use", given);
+    int err = pc_sys_stat_path(op->path, false, &op->st);
+    if (err)
+        return refuse_errno(w, err, "copy from", given);
+    if (S_ISLNK(op->st.st_mode) && pc_sys_stat_path(op->path, true, &followed) == 0 &&
+        S_ISDIR(followed.st_mode))
+        op->st = followed;
+    if (!S_ISDIR(op->st.st_mode) && given[strlen(given) - 1] == '/')
+        return refuse_errno(w, -ENOTDIR, "copy from", given);
+    op->name = base_of(op->path);
+    if (strcmp(op->name, ".") == 0)
+        op->name = "";
+    return 0;
+}
+
+/* Where an operand lands. */
+static int find_place(struct work *w, struct operand *op)
+{
+    op->target = w->target;
+    if (!w->into)
+        return 0;
+    if (strcmp(op->name, "..") == 0)
+        return refuse(w, -EISDIR, "'%s' has no name to give to its copy in '%s'", op->path,
+                      w->options->target);
+    op->target =
+        strcmp(w->target, ".") == 0 && *op->name ? op->name : joined(w->plan, w->target, op->name);
+    return op->target ? 0 : refuse_errno(w, -ENOMEM, "use", op->path);
+}
+
+/* The destination must not be, or be inside of, a source directory: it would copy itself. */
+static int check_inside(struct work *w, const struct operand *op)
+{
+    struct pc_handle h = PC_HANDLE_NONE;
+    struct stat st;
+    const char *at = shown(w, 0, op->target);
+    int err = at ? pc_sys_open_root(at, &h) : -ENOMEM;
+    const bool exists = err == 0;
+    while (err == -ENOENT && strcmp(at, "/") != 0 && strcmp(at, ".") != 0) {
+        at = parent_of(w->plan, at); /* the nearest one that exists */
+        err = at ? pc_sys_open_root(at, &h) : -ENOMEM;
+    }
+    if (!err)
+        err = pc_sys_stat(h, &st);
+    for (bool first = exists; !err; first = false) {
+        struct pc_handle up;
+        struct stat above;
+        if (is_same(&st, &op->st)) {
+            pc_sys_close(&h);
+            return first ? refuse(w, -ELOOP, "'%s' and '%s' are the same directory", op->path,
+                                  shown(w, 0, op->target))
+                         : refuse(w, -ELOOP, "'%s' is inside '%s'", shown(w, 0, op->target),
+                                  op->path);
+        }
+        err = pc_sys_open_dir(h, "..", &up);
+        if (err)
+            break;
+        pc_sys_close(&h);
+        h = up;
+        err = pc_sys_stat(h, &above);
+        if (!err && is_same(&above, &st)) /* the root is its own parent */
+            break;
+        st = above;
+    }
+    if (pc_handle_open(h))
+        pc_sys_close(&h);
+    return err ? refuse_errno(w, err, "look at", shown(w, 0, op->target)) : 0;
+}
+
+static int check_place(struct work *w, const struct operand *op)
+{
+    struct stat st;
+    const bool directory = S_ISDIR(op->st.st_mode);
+    const int err = stat_target(w, op->target, &st);
+    if (err && err != -ENOENT)
+        return refuse_errno(w, err, "copy to", shown(w, 0, op->target));
+    if (!err && directory && !S_ISDIR(st.st_mode))
+        return refuse(w, -ENOTDIR, "'%s' is not a directory, and '%s' is one",
+                      shown(w, 0, op->target), op->path);
+    if (!err && !directory && S_ISDIR(st.st_mode))
+        return refuse(w, -EISDIR, "'%s' is a directory, and '%s' is none", shown(w, 0, op->target),
+                      op->path);
+    if (!err && !directory && is_same(&st, &op->st))
+        return refuse(w, -EEXIST, "'%s' and '%s' are the same file", op->path,
+                      shown(w, 0, op->target));
+    return directory ? check_inside(w, op) : 0;
+}
+
+/* Everything that can be refused, before anything is made. */
+static int look(struct work *w)
+{
+    const struct pc_options *o = w->options;
+    struct stat st;
+
+    int err = find_target(w);
+    for (unsigned i = 0; i < o->source_count && !err; i++)
+        err = look_at_source(w, &w->operands[i], o->sources[i]);
+    if (err)
+        return err;
+
+    const bool slash = o->target[strlen(o->target) - 1] == '/';
+    err = stat_target(w, w->target, &st);
+    const bool is_dir = !err && S_ISDIR(st.st_mode);
+    w->into = o->into || (!S_ISDIR(w->operands[0].st.st_mode) && (is_dir || slash));
+    if (!err && !is_dir && w->into)
+        return refuse(w, -ENOTDIR, "'%s' is not a directory", shown(w, 0, w->target));
+
+    err = 0;
+    for (unsigned i = 0; i < o->source_count && !err; i++)
+        err = find_place(w, &w->operands[i]);
+    for (unsigned i = 0; i < o->source_count && !err; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            if (strcmp(w->operands[j].target, w->operands[i].target) == 0)
+                return refuse(w, -EEXIST, "'%s' and '%s' would both become '%s'",
+                              w->operands[j].path, w->operands[i].path, w->operands[i].target);
+        }
+        err = check_place(w, &w->operands[i]);
+    }
+    return err;
+}
+
+/* --- making --- */
+
+/*
+ * Opens a destination directory through mount `i`, making what is missing of its path. `mode` is for
+ * the last component: it waits for the metadata of its source.
+ */
+static int make_path(struct work *w, unsigned i, const char *path, mode_t mode,
+                     struct pc_handle *out)
+{
+    struct pc_handle parent;
+    int err = open_target(w, i, path, out);
+    if (err != -ENOENT)
+        return err;
+    const char *above = parent_of(w->plan, path);
+    if (!above)
+        return -ENOMEM;
+    err = make_path(w, i, above, 0777 & ~w->options->keep.umask, &parent);
+    if (err)
+        return err;
+    err = pc_sys_mkdir(parent, base_of(path), mode);
+    if (err == 0 || err == -EEXIST) /* by somebody else, or through another mount */
+        err = pc_sys_open_dir(parent, base_of(path), out);
+    pc_sys_close(&parent);
+    return err;
+}
+
+static int open_root(struct work *w, const struct operand *op, struct pc_root *root)
+{
+    struct pc_plan *p = w->plan;
+    const bool directory = S_ISDIR(op->st.st_mode);
+    const char *source = op->path;
+    const char *target = op->target;
+    mode_t mode = S_IRWXU;
+    struct pc_fs fs;
+    int err;
+
+    root->type = op->st.st_mode & S_IFMT;
+    root->handles = malloc(p->ends * sizeof *root->handles);
+    root->labels = calloc(p->ends, sizeof *root->labels);
+    if (!root->handles || !root->labels)
+        return refuse_errno(w, -ENOMEM, "copy from", op->path);
+    for (unsigned i = 0; i < p->ends; i++)
+        root->handles[i] = PC_HANDLE_NONE;
+
+    if (!directory) {
+        root->file = op->name;
+        root->to = base_of(target);
+        source = parent_of(p, op->path);
+        target = parent_of(p, target);
+        mode = 0777 & ~w->options->keep.umask;
+    }
+    err = source ? pc_sys_open_root(source, &root->handles[PC_SOURCE]) : -ENOMEM;
+    if (!err)
+        err = pc_sys_fs(root->handles[PC_SOURCE], &fs);
+    if (err)
+        return refuse_errno(w, err, "copy from", op->path);
+    root->labels[PC_SOURCE] = directory || strchr(op->path, '/') ? source : "";
+    p->network |= fs.network;
+
+    for (unsigned i = 0; i + 1 < p->ends; i++) {
+        struct pc_handle *h = &root->handles[i + 1];
+        root->labels[i + 1] = target ? shown(w, i, target) : NULL;
+        if (!root->labels[i + 1])
+            return refuse_errno(w, -ENOMEM, "copy to", op->target);
+        struct stat st = {0};
+        err = make_path(w, i, target, mode, h);
+        if (!err)
+            err = pc_sys_fs(*h, &fs);
+        if (!err)
+            err = pc_sys_stat(*h, &st);
+        if (err)
+            return refuse_errno(w, err, "make or open directory", root->labels[i + 1]);
+        w->mounts->network |= fs.network;
+        p->network |= fs.network;
+        if (i == 0) {
+            root->dev = st.st_dev;
+            root->ino = st.st_ino;
+        }
+    }
+    return 0;
+}
+
+int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts *m, char *problem,
+                 size_t size)
+{
+    struct work w = {.plan = p, .options = o, .mounts = m, .problem = problem, .size = size};
+
+    *p = (struct pc_plan){.ends = 1 + m->count};
+    w.operands = calloc(o->source_count, sizeof *w.operands);
+    p->roots = calloc(o->source_count, sizeof *p->roots);
+    if (!w.operands || !p->roots) {
+        free(w.operands);
+        return refuse_errno(&w, -ENOMEM, "use", o->target);
+    }
+    int err = look(&w);
+    for (unsigned i = 0; i < o->source_count && !err; i++) {
+        p->count = i + 1;
+        err = open_root(&w, &w.operands[i], &p->roots[i]);
+    }
+    free(w.operands);
+    return err;
+}
+
+void pc_plan_free(struct pc_plan *p)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        struct pc_root *root = &p->roots[i];
+        for (unsigned end = 0; root->handles && end < p->ends; end++) {
+            if (pc_handle_open(root->handles[end]))
+                pc_sys_close(&root->handles[end]);
+        }
+        free(root->handles);
+        free(root->labels);
+    }
+    free(p->roots);
+    for (size_t i = 0; i < p->string_count; i++)
+        free(p->strings[i]);
+    free(p->strings);
+    *p = (struct pc_plan){0};
+}

@@ -1,0 +1,409 @@
+/*
+ * The system calls. Everything above sees handles and names; see the header for the conventions.
+ *
+ * Each wrapper asks the fault hook first, so a test can make the Nth call of a run fail, and each
+ * retries EINTR: on NFS mounted with `intr`-like semantics and on FUSE most calls can return it.
+ * close() is the exception: Linux has released the descriptor whatever it returns (close(2)).
+ */
+#include "pcopy/sys.h"
+
+#include <acl/libacl.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/acl.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+static int (*fault_hook)(const char *call);
+
+void pc_sys_set_fault(int (*hook)(const char *call))
+{
+    fault_hook = hook;
+}
+
+static inline int fault(const char *call)
+{
+    return fault_hook ? fault_hook(call) : 0;
+}
+
+/* result = CALL as -errno, retried while a signal interrupts it. `name` is what the hook sees. */
+#define RETRY(result, name, call)                                                                  \
+    do {                                                                                           \
+        (result) = fault(name);                                                                    \
+        if ((result) == 0) {                                                                       \
+            (result) = (call);                                                                     \
+            if ((result) < 0)                                                                      \
+                (result) = -errno;                                                                 \
+        }                                                                                          \
+    } while ((result) == -EINTR)
+
+static int open_at(struct pc_handle dir, const char *name, int flags, mode_t mode,
+                   struct pc_handle *out)
+{
+    int fd;
+    RETRY(fd, "openat", openat(dir.fd, name, flags | O_CLOEXEC, mode));
+    *out = PC_HANDLE_NONE;
+    if (fd < 0)
+        return fd;
+    out->fd = fd;
+    return 0;
+}
+
+int pc_sys_open_root(const char *path, struct pc_handle *out)
+{
+    const struct pc_handle here = {AT_FDCWD};
+    return open_at(here, path, O_RDONLY | O_DIRECTORY, 0, out);
+}
+
+int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle *out)
+{
+    const struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    int fd;
+    do {
+        RETRY(fd, "openat2", (int)syscall(SYS_openat2, dir.fd, path, &how, sizeof how));
+        /* -EAGAIN: a rename raced with the resolution of ".." (openat2(2)); ask again. */
+    } while (fd == -EAGAIN);
+    *out = PC_HANDLE_NONE;
+    if (fd < 0)
+        return fd;
+    out->fd = fd;
+    return 0;
+}
+
+int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out)
+{
+    return open_at(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, out);
+}
+
+int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out)
+{
+    return open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, out);
+}
+
+int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, struct pc_handle *out)
+{
+    return open_at(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode, out);
+}
+
+int pc_sys_close(struct pc_handle *h)
+{
+    int err = fault("close");
+    if (close(h->fd) < 0 && err == 0)
+        err = -errno;
+    *h = PC_HANDLE_NONE;
+    return err;
+}
+
+int pc_sys_stat(struct pc_handle h, struct stat *out)
+{
+    int err;
+    RETRY(err, "fstat", fstat(h.fd, out));
+    return err;
+}
+
+int pc_sys_stat_at(struct pc_handle dir, const char *name, struct stat *out)
+{
+    int err;
+    RETRY(err, "fstatat", fstatat(dir.fd, name, out, AT_SYMLINK_NOFOLLOW));
+    return err;
+}
+
+int pc_sys_stat_path(const char *path, bool follow, struct stat *out)
+{
+    int err;
+    RETRY(err, "fstatat", fstatat(AT_FDCWD, path, out, follow ? 0 : AT_SYMLINK_NOFOLLOW));
+    return err;
+}
+
+/* linux/magic.h names only some of these; the rest are from the file systems' own sources. */
+static bool is_network(uint64_t type)
+{
+    switch (type) {
+    case NFS_SUPER_MAGIC:
+    case AFS_SUPER_MAGIC:
+    case CEPH_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case CODA_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case FUSE_SUPER_MAGIC: /* sshfs, s3fs, gluster ...: more often remote than not */
+    case 0x0BD00BD0:       /* Lustre */
+    case 0x47504653:       /* GPFS */
+    case 0x19830326:       /* BeeGFS */
+    case 0x7461636f:       /* OCFS2 */
+    case 0x01161970:       /* GFS2 */
+        return true;
+    default:
+        return false;
+    }
+}
+
+int pc_sys_fs(struct pc_handle h, struct pc_fs *out)
+{
+    struct statfs sfs;
+    int err;
+    RETRY(err, "fstatfs", fstatfs(h.fd, &sfs));
+    if (err)
+        return err;
+    /* CIFS and SMB2 numbers have the top bit set: cut off the sign extension of a signed f_type. */
+    out->type = (uint64_t)sfs.f_type & 0xffffffffU;
+    out->network = is_network(out->type);
+    return 0;
+}
+
+int pc_sys_list_from(struct pc_listing *l, off_t from)
+{
+    l->used = l->at = 0;
+    off_t at;
+    RETRY(at, "lseek", lseek(l->dir.fd, from, SEEK_SET));
+    return at < 0 ? (int)at : 0;
+}
+
+int pc_sys_list(struct pc_listing *l, struct pc_name *out)
+{
+    for (;;) {
+        if (l->at == l->used) {
+            ssize_t n;
+            RETRY(n, "getdents64", getdents64(l->dir.fd, l->buffer, l->size));
+            if (n <= 0)
+                return (int)n;
+            l->used = (size_t)n;
+            l->at = 0;
+        }
+        const struct dirent64 *d = (const void *)(l->buffer + l->at);
+        l->at += d->d_reclen;
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+            continue;
+        out->name = d->d_name;
+        out->ino = d->d_ino;
+        out->type = DTTOIF(d->d_type);
+        out->next = d->d_off;
+        return 1;
+    }
+}
+
+ssize_t pc_sys_read(struct pc_handle h, void *buffer, size_t size, off_t at)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n;
+        RETRY(n, "pread", pread(h.fd, (char *)buffer + done, size - done, at + (off_t)done));
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+int pc_sys_write(struct pc_handle h, const void *buffer, size_t size, off_t at)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n;
+        RETRY(n, "pwrite",
+              pwrite(h.fd, (const char *)buffer + done, size - done, at + (off_t)done));
+        if (n < 0)
+            return (int)n;
+        if (n == 0) /* not an error by write(2), but asking again might never end */
+            return -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int pc_sys_next_data(struct pc_handle h, off_t at, off_t *begin, off_t *end)
+{
+    off_t pos;
+    RETRY(pos, "lseek", lseek(h.fd, at, SEEK_DATA));
+    if (pos < 0)
+        return (int)pos;
+    *begin = pos;
+    RETRY(pos, "lseek", lseek(h.fd, pos, SEEK_HOLE));
+    if (pos < 0)
+        return (int)pos;
+    *end = pos;
+    return 0;
+}
+
+int pc_sys_truncate(struct pc_handle h, off_t size)
+{
+    int err;
+    RETRY(err, "ftruncate", ftruncate(h.fd, size));
+    return err;
+}
+
+int pc_sys_fsync(struct pc_handle h)
+{
+    int err;
+    RETRY(err, "fsync", fsync(h.fd));
+    return err;
+}
+
+int pc_sys_syncfs(struct pc_handle h)
+{
+    int err;
+    RETRY(err, "syncfs", syncfs(h.fd));
+    return err;
+}
+
+int pc_sys_mkdir(struct pc_handle dir, const char *name, mode_t mode)
+{
+    int err;
+    RETRY(err, "mkdirat", mkdirat(dir.fd, name, mode));
+    return err;
+}
+
+int pc_sys_symlink(struct pc_handle dir, const char *name, const char *target)
+{
+    int err;
+    RETRY(err, "symlinkat", symlinkat(target, dir.fd, name));
+    return err;
+}
+
+int pc_sys_mknod(struct pc_handle dir, const char *name, mode_t mode, dev_t rdev)
+{
+    int err;
+    RETRY(err, "mknodat", mknodat(dir.fd, name, mode, rdev));
+    return err;
+}
+
+int pc_sys_link(struct pc_handle dir, const char *name, struct pc_handle to_dir, const char *to)
+{
+    int err;
+    RETRY(err, "linkat", linkat(dir.fd, name, to_dir.fd, to, 0));
+    return err;
+}
+
+int pc_sys_readlink(struct pc_handle dir, const char *name, char *buffer, size_t size)
+{
+    ssize_t n;
+    RETRY(n, "readlinkat", readlinkat(dir.fd, name, buffer, size));
+    if (n < 0)
+        return (int)n;
+    if ((size_t)n == size)
+        return -ENAMETOOLONG;
+    buffer[n] = '\0';
+    return 0;
+}
+
+int pc_sys_rename(struct pc_handle dir, const char *name, const char *to)
+{
+    int err;
+    RETRY(err, "renameat", renameat(dir.fd, name, dir.fd, to));
+    return err;
+}
+
+int pc_sys_unlink(struct pc_handle dir, const char *name)
+{
+    int err;
+    RETRY(err, "unlinkat", unlinkat(dir.fd, name, 0));
+    return err;
+}
+
+int pc_sys_chown(struct pc_handle h, uid_t uid, gid_t gid)
+{
+    int err;
+    RETRY(err, "fchown", fchown(h.fd, uid, gid));
+    return err;
+}
+
+int pc_sys_chown_at(struct pc_handle dir, const char *name, uid_t uid, gid_t gid)
+{
+    int err;
+    RETRY(err, "fchownat", fchownat(dir.fd, name, uid, gid, AT_SYMLINK_NOFOLLOW));
+    return err;
+}
+
+int pc_sys_chmod(struct pc_handle h, mode_t mode)
+{
+    int err;
+    RETRY(err, "fchmod", fchmod(h.fd, mode));
+    return err;
+}
+
+int pc_sys_times(struct pc_handle h, struct timespec atime, struct timespec mtime)
+{
+    const struct timespec times[2] = {atime, mtime};
+    int err;
+    RETRY(err, "futimens", futimens(h.fd, times));
+    return err;
+}
+
+int pc_sys_times_at(struct pc_handle dir, const char *name, struct timespec atime,
+                    struct timespec mtime)
+{
+    const struct timespec times[2] = {atime, mtime};
+    int err;
+    RETRY(err, "utimensat", utimensat(dir.fd, name, times, AT_SYMLINK_NOFOLLOW));
+    return err;
+}
+
+ssize_t pc_sys_list_xattr(struct pc_handle h, char *names, size_t size)
+{
+    ssize_t n;
+    RETRY(n, "flistxattr", flistxattr(h.fd, names, size));
+    return n;
+}
+
+ssize_t pc_sys_get_xattr(struct pc_handle h, const char *name, void *value, size_t size)
+{
+    ssize_t n;
+    RETRY(n, "fgetxattr", fgetxattr(h.fd, name, value, size));
+    return n;
+}
+
+int pc_sys_set_xattr(struct pc_handle h, const char *name, const void *value, size_t size)
+{
+    int err;
+    RETRY(err, "fsetxattr", fsetxattr(h.fd, name, value, size, 0));
+    return err;
+}
+
+/* libacl has no call for the default ACL of a descriptor: go through its name under /proc. */
+static int copy_default_acl(struct pc_handle from, struct pc_handle to)
+{
+    char path[sizeof "/proc/self/fd/-2147483648"];
+    int err = 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", from.fd);
+    acl_t acl = acl_get_file(path, ACL_TYPE_DEFAULT);
+    if (!acl)
+        return -errno;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", to.fd);
+    if (acl_entries(acl) == 0) {
+        if (acl_delete_def_file(path) < 0)
+            err = -errno;
+    } else if (acl_set_file(path, ACL_TYPE_DEFAULT, acl) < 0) {
+        err = -errno;
+    }
+    acl_free(acl);
+    return err;
+}
+
+int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory)
+{
+    int err = fault("acl");
+    if (err)
+        return err;
+    acl_t acl = acl_get_fd(from.fd);
+    if (!acl)
+        return -errno;
+    if (acl_set_fd(to.fd, acl) < 0)
+        err = -errno;
+    acl_free(acl);
+    if (!err && directory)
+        err = copy_default_acl(from, to);
+    return err;
+}

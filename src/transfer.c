@@ -1,0 +1,601 @@
+/*
+ * The pipeline, top to bottom.
+ *
+ *      walker threads            queue              copy threads
+ *      list directories  ->  entries, sharded  ->  copy one entry each,
+ *      (walk.c)              by directory          finish directories (copy.c)
+ *
+ * pc_transfer_run() opens the roots, starts the threads, waits for them in the order in which the data
+ * flows, flushes and reports. Follow one file: a walker finds its name and emit()s it; push gives it
+ * away; a copy thread pops it in work(), process() copies it and accounts for it, and finish() gives
+ * it back to its directory. When that was the last thing pending there, the directory gets its
+ * metadata, and then perhaps its parent.
+ *
+ * THREADS. main; walkers; copy threads; and one monitor that waits for signals and writes progress.
+ * Only walkers wait for room in the queue. Nothing waits for a copy thread but the join at the end.
+ *
+ * OWNERSHIP. An entry belongs to one stage at a time. Whoever has it last calls finish() (or, when the
+ * run was stopped before it got that far, discard()), exactly once.
+ *
+ * STOPPING. The first signal sets `stop` and cancels the queue: walkers cannot push any more, files in
+ * flight end at the next block and are removed, what is left in the queue is discarded. Directories
+ * that are not complete keep a wrong mtime, which is what marks them as such. A second signal ends the
+ * process at once.
+ */
+#include "pcopy/transfer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "pcopy/copy.h"
+#include "pcopy/plan.h"
+#include "pcopy/queue.h"
+#include "pcopy/walk.h"
+
+/* Descriptors that are neither a thread's nor a directory's: standard ones, roots, a reserve. */
+#define RESERVED_FILES 24
+/* A copy thread has two files and two directories open, a walker two directories. */
+#define FILES_PER_JOB    4
+#define FILES_PER_WALKER 2
+#define MAX_OPEN_DIRS    8192
+#define SHARDS           64
+
+struct run {
+    const struct pc_options *options;
+    struct pc_report *report;
+    struct pc_mounts mounts;
+    struct pc_plan plan;
+    struct pc_tree *tree;
+    struct pc_queue *queue;
+    struct pc_walk *walk;
+    struct pc_copy_config config;
+    unsigned jobs;
+    unsigned walkers;
+    struct worker *workers;
+    atomic_bool stop;
+    atomic_int failure; /* negative errno that ended the run, or 0 */
+    atomic_int signal;  /* that ended the run, or 0 */
+    atomic_uint lost;   /* pc_lost bits that were reported */
+
+    /* Copy threads that have seen the end of the queue wait for the others: see work(). */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned drained;
+    bool started; /* all of them: `jobs` is final */
+
+    pthread_t monitor;
+    sigset_t signals;
+};
+
+struct worker {
+    struct run *run;
+    unsigned number;
+    pthread_t thread;
+    struct pc_copier copier;
+};
+
+/* Walkers count in a slot of their own, behind the copy threads'. */
+static unsigned walker_slot(const struct run *run)
+{
+    return run->options->jobs ? run->options->jobs : PC_MAX_JOBS;
+}
+
+/* --- telling --- */
+
+static void report_error(struct run *run, unsigned slot, const struct pc_dir *dir, unsigned end,
+                         const char *name, const char *operation, int err, const char *why)
+{
+    char *path = pc_tree_path(dir, end, name);
+    pc_report_count(run->report, slot, PC_COUNT_ERRORS, 1);
+    pc_report_error(run->report, operation, path ? path : name, err, why);
+    free(path);
+}
+
+static void report_vanished(struct run *run, unsigned slot, const struct pc_dir *dir,
+                            const char *name)
+{
+    char *path = pc_tree_path(dir, PC_SOURCE, name);
+    pc_report_count(run->report, slot, PC_COUNT_VANISHED, 1);
+    pc_report_error(run->report, "copy", path ? path : name, -ENOENT,
+                    "it vanished while the tree was read");
+    free(path);
+}
+
+/* What a destination cannot hold is said once. */
+static void report_lost(struct run *run, unsigned lost)
+{
+    const unsigned new = lost & ~atomic_fetch_or(&run->lost, lost);
+    if (new &PC_LOST_ACL)
+        pc_report_note(run->report, "the destination holds no ACLs: they are not kept");
+    if (new &PC_LOST_XATTR)
+        pc_report_note(run->report, "the destination does not hold all extended attributes: "
+                                    "those are not kept");
+}
+
+static void account(struct worker *w, const struct pc_dir *dir, const char *name,
+                    const struct pc_result *r)
+{
+    static const enum pc_count counts[] = {
+        [PC_COPIED_FILE] = PC_COUNT_FILES,       [PC_COPIED_SYMLINK] = PC_COUNT_SYMLINKS,
+        [PC_COPIED_SPECIAL] = PC_COUNT_SPECIALS, [PC_COPIED_DIR] = PC_COUNT_DIRS,
+        [PC_COPIED_LINK] = PC_COUNT_LINKS,       [PC_SKIPPED] = PC_COUNT_SKIPPED,
+    };
+    struct run *run = w->run;
+    if (r->bytes)
+        pc_report_count(run->report, w->number, PC_COUNT_BYTES, r->bytes);
+    if (r->lost)
+        report_lost(run, r->lost);
+
+    switch (r->outcome) {
+    case PC_COPIED_FILE:
+    case PC_COPIED_SYMLINK:
+    case PC_COPIED_SPECIAL:
+    case PC_COPIED_DIR:
+    case PC_COPIED_LINK:
+        pc_report_count(run->report, w->number, counts[r->outcome], 1);
+        if (run->options->verbose) {
+            char *path = pc_tree_path(dir, PC_SOURCE, name);
+            pc_report_entry(run->report, path ? path : name);
+            free(path);
+        }
+        break;
+    case PC_SKIPPED:
+        pc_report_count(run->report, w->number, PC_COUNT_SKIPPED, 1);
+        break;
+    case PC_VANISHED:
+        report_vanished(run, w->number, dir, name);
+        break;
+    case PC_FAILED:
+        report_error(run, w->number, dir, r->end, name, r->operation, r->err, r->why);
+        break;
+    case PC_SKIPPED_DIR:
+    case PC_ABANDONED:
+    case PC_POSTPONED:
+        break;
+    }
+}
+
+/* --- copy threads --- */
+
+/* Gives an entry back. Its directory, and those above it, are finished if it was their last. */
+static void finish(struct worker *w, struct pc_entry *entry)
+{
+    struct run *run = w->run;
+    for (struct pc_dir *d = pc_tree_release(entry); d; d = pc_tree_retire(run->tree, d)) {
+        struct pc_result result;
+        if (atomic_load_explicit(&run->stop, memory_order_relaxed))
+            continue;
+        pc_copy_dir(&w->copier, d, &result);
+        if (result.outcome == PC_FAILED || result.outcome == PC_VANISHED)
+            account(w, d, "", &result);
+        report_lost(run, result.lost);
+    }
+}
+
+/* Puts list `a` before list `b`. */
+static struct pc_entry *chained(struct pc_entry *a, struct pc_entry *b)
+{
+    struct pc_entry *last = a;
+    if (!a)
+        return b;
+    while (last->next)
+        last = last->next;
+    last->next = b;
+    return a;
+}
+
+/* One entry to its end, and those that have waited for it: names of the same inode. */
+static void process(struct worker *w, struct pc_entry *todo)
+{
+    todo->next = NULL;
+    while (todo) {
+        struct pc_entry *e = todo;
+        struct pc_result r;
+        todo = e->next;
+
+        pc_copy_entry(&w->copier, e, &r);
+        if (r.outcome == PC_POSTPONED)
+            continue; /* another thread has it now */
+        account(w, e->dir, e->name, &r);
+        if (!e->group) {
+            finish(w, e);
+            continue;
+        }
+        const bool there = r.outcome == PC_COPIED_FILE || r.outcome == PC_COPIED_SYMLINK ||
+                           r.outcome == PC_COPIED_SPECIAL || r.outcome == PC_COPIED_LINK ||
+                           r.outcome == PC_SKIPPED;
+        struct pc_left left = pc_tree_leave(w->run->tree, e, there);
+        todo = chained(left.again, todo);
+        while (left.done) {
+            e = left.done;
+            left.done = e->next;
+            finish(w, e);
+        }
+    }
+}
+
+/* Waits until every copy thread is here. */
+static void meet(struct run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    run->drained++;
+    pthread_cond_broadcast(&run->changed);
+    while (!run->started || run->drained < run->jobs)
+        pthread_cond_wait(&run->changed, &run->lock);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void *work(void *argument)
+{
+    struct worker *w = argument;
+    struct run *run = w->run;
+    size_t cursor = (size_t)w->number * SHARDS / run->jobs;
+    struct pc_entry *e;
+
+    while ((e = pc_queue_pop(run->queue, &cursor)))
+        process(w, e);
+
+    /* Hard-link groups with names outside of the source still hold their first entry. They can be
+     * taken apart when no entry is on its way any more that might belong to one. */
+    meet(run);
+    while ((e = pc_tree_take_first(run->tree)))
+        finish(w, e);
+    return NULL;
+}
+
+/* --- walkers --- */
+
+/* Releases an entry that nothing more is done with; directories do not get their metadata. */
+static void discard(struct run *run, struct pc_entry *entry)
+{
+    for (struct pc_dir *d = pc_tree_release(entry); d; d = pc_tree_retire(run->tree, d))
+        continue;
+}
+
+static int enter(void *context, struct pc_dir *dir)
+{
+    struct run *run = context;
+    for (unsigned i = 0; i < run->plan.count; i++) {
+        const struct pc_root *root = &run->plan.roots[i];
+        if (dir->st.st_dev == root->dev && dir->st.st_ino == root->ino)
+            return -ELOOP; /* reached through a bind mount: the copy would copy itself */
+    }
+    dir->make_mode = pc_meta_make_mode(&run->config.keep, &dir->st);
+    return 0;
+}
+
+static int emit(void *context, struct pc_entry *entry)
+{
+    struct run *run = context;
+    const int err = pc_queue_push(run->queue, entry->dir->seq, entry);
+    if (err)
+        discard(run, entry);
+    return err;
+}
+
+static void walk_failed(void *context, const struct pc_dir *dir, const char *name,
+                        const char *operation, int err)
+{
+    struct run *run = context;
+    if (err == -ENOENT || err == -ESTALE)
+        report_vanished(run, walker_slot(run), dir, name);
+    else
+        report_error(run, walker_slot(run), dir, PC_SOURCE, name, operation, err,
+                     err == -ELOOP ? "it is the destination" : NULL);
+}
+
+/* Ends the run early; the first reason counts. */
+static void stop(struct run *run, int failure)
+{
+    int none = 0;
+    atomic_compare_exchange_strong(&run->failure, &none, failure);
+    atomic_store_explicit(&run->stop, true, memory_order_relaxed);
+    pc_queue_cancel(run->queue);
+}
+
+static void *walk(void *argument)
+{
+    struct run *run = argument;
+    const int err = pc_walk_run(run->walk);
+    if (err && err != -ECANCELED)
+        stop(run, err);
+    return NULL;
+}
+
+/* --- signals and progress --- */
+
+#define MONITOR_ENDS SIGRTMIN
+
+static void *monitor(void *argument)
+{
+    struct run *run = argument;
+    const struct timespec tenth = {.tv_nsec = 100L * 1000 * 1000};
+    const bool progress = pc_report_has_progress(run->report);
+    for (;;) {
+        const int number =
+            progress ? sigtimedwait(&run->signals, NULL, &tenth) : sigwaitinfo(&run->signals, NULL);
+        if (number == MONITOR_ENDS)
+            return NULL;
+        if (number > 0) {
+            if (atomic_exchange(&run->signal, number))
+                _exit(PC_STATUS_SIGNAL);
+            stop(run, 0);
+        } else if (progress && errno == EAGAIN) {
+            pc_report_progress(run->report);
+        }
+    }
+}
+
+/* Signals go to the monitor alone; those that we were started to ignore (nohup) to nobody. */
+static int start_monitor(struct run *run)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action;
+    sigemptyset(&run->signals);
+    sigaddset(&run->signals, MONITOR_ENDS);
+    for (unsigned i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&run->signals, ends[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
+    return -pthread_create(&run->monitor, NULL, monitor, run);
+}
+
+static void end_monitor(struct run *run)
+{
+    pthread_kill(run->monitor, MONITOR_ENDS);
+    pthread_join(run->monitor, NULL);
+}
+
+/* --- the run --- */
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return (unsigned)CPU_COUNT(&set);
+}
+
+/*
+ * How many threads, and how many directories are kept open. Where a round trip decides, many threads
+ * wait at the same time; on a local disk more threads than processors only take turns.
+ */
+static size_t choose_sizes(struct run *run)
+{
+    const struct pc_options *o = run->options;
+    const unsigned local = processors() < 2 ? 2 : processors();
+    run->jobs = o->jobs ? o->jobs : run->plan.network ? 64 : local;
+    run->walkers = o->walkers ? o->walkers : run->plan.network ? 8 : 1;
+
+    struct rlimit limit = {1024, 1024};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+
+    size_t files = limit.rlim_cur > (1U << 20) ? 1U << 20 : (size_t)limit.rlim_cur;
+    const size_t fixed = RESERVED_FILES + (size_t)run->plan.count * run->plan.ends +
+                         run->mounts.count + (size_t)FILES_PER_WALKER * run->walkers;
+    files = files > fixed + FILES_PER_JOB ? files - fixed : FILES_PER_JOB;
+    if (run->jobs > files / FILES_PER_JOB) {
+        const unsigned fit = (unsigned)(files / FILES_PER_JOB);
+        pc_report_note(run->report, "the limit of %llu open files allows %u copy threads, not %u",
+                       (unsigned long long)limit.rlim_cur, fit, run->jobs);
+        run->jobs = fit;
+    }
+    /* What the files of the copy threads leave over, plus the walkers' directories. */
+    size_t dirs =
+        files - (size_t)FILES_PER_JOB / 2 * run->jobs + (size_t)FILES_PER_WALKER * run->walkers;
+    return dirs < MAX_OPEN_DIRS ? dirs : MAX_OPEN_DIRS;
+}
+
+/* Everything the threads need. */
+static int prepare(struct run *run)
+{
+    const struct pc_options *o = run->options;
+    const struct pc_walk_events events = {run, enter, emit, walk_failed};
+    const size_t max_dirs = choose_sizes(run);
+
+    int err = pc_tree_new(&run->tree, run->plan.ends, max_dirs);
+    if (!err)
+        err = pc_queue_new(&run->queue, SHARDS, o->queue_size, run->plan.network);
+    if (!err)
+        err = pc_walk_new(&run->walk, run->tree, o->one_file_system, &events);
+    if (err)
+        return err;
+    run->config = (struct pc_copy_config){
+        .tree = run->tree,
+        .mounts = &run->mounts,
+        .keep = o->keep,
+        .fsync = o->fsync == PC_FSYNC_FILE || run->mounts.network,
+        .buffer_size = o->buffer_size,
+        .stop = &run->stop,
+    };
+    run->workers = calloc(run->jobs, sizeof *run->workers);
+    return run->workers ? 0 : -ENOMEM;
+}
+
+/* Starts copy threads, as many as can be had. */
+static int start_workers(struct run *run)
+{
+    const unsigned wanted = run->jobs;
+    unsigned n = 0;
+    int err = 0;
+    while (n < wanted && !err) {
+        struct worker *w = &run->workers[n];
+        w->run = run;
+        w->number = n;
+        err = pc_copier_init(&w->copier, &run->config);
+        if (err)
+            break;
+        err = -pthread_create(&w->thread, NULL, work, w);
+        if (err)
+            pc_copier_free(&w->copier);
+        else
+            n++;
+    }
+    if (n && n < wanted)
+        pc_report_note(run->report, "only %u of %u copy threads could be started: %s", n, wanted,
+                       strerror(-err));
+    pthread_mutex_lock(&run->lock);
+    run->jobs = n;
+    run->started = true;
+    pthread_cond_broadcast(&run->changed);
+    pthread_mutex_unlock(&run->lock);
+    return n ? 0 : err;
+}
+
+/* Feeds the roots: directories to the walk, single files to the queue. */
+static int feed_roots(struct run *run)
+{
+    for (unsigned i = 0; i < run->plan.count; i++) {
+        const struct pc_root *root = &run->plan.roots[i];
+        struct pc_entry *dir;
+        struct pc_entry *file;
+        int err = pc_tree_add_root(run->tree, root->handles, root->labels, &dir);
+        if (err)
+            return err;
+        if (!root->file) {
+            pc_walk_add(run->walk, dir);
+            continue;
+        }
+        dir->dir->implied = true;
+        err = pc_tree_add_entry(dir->dir, root->file, root->type, &file);
+        if (!err) {
+            file->to = root->to;
+            err = emit(run, file);
+        }
+        discard(run, dir);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* Runs the walkers to their end. */
+static int run_walkers(struct run *run)
+{
+    pthread_t threads[PC_MAX_WALKERS];
+    unsigned n = 0;
+    int err = 0;
+    while (n < run->walkers) {
+        err = -pthread_create(&threads[n], NULL, walk, run);
+        if (err)
+            break;
+        n++;
+    }
+    if (n == 0) /* the walk still owns its roots, and this thread has nothing else to do */
+        walk(run);
+    for (unsigned i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+
+static void end_workers(struct run *run)
+{
+    size_t cursor = 0;
+    struct pc_entry *e;
+    for (unsigned i = 0; i < run->jobs; i++) {
+        pthread_join(run->workers[i].thread, NULL);
+        pc_copier_free(&run->workers[i].copier);
+    }
+    while ((e = pc_queue_try_pop(run->queue, &cursor))) /* the run was stopped */
+        discard(run, e);
+}
+
+/* The destination to stable storage: each of its file systems once. */
+static int flush(struct run *run)
+{
+    int result = 0;
+    for (unsigned i = 0; i < run->plan.count; i++) {
+        const struct pc_root *root = &run->plan.roots[i];
+        for (unsigned end = 1; end < run->plan.ends; end++) {
+            const int err = pc_sys_syncfs(root->handles[end]);
+            if (err) {
+                pc_report_error(run->report, "flush", root->labels[end], err, NULL);
+                result = err;
+            }
+        }
+    }
+    return result;
+}
+
+/* Starts all threads and waits for them. A negative errno is a failure of the run. */
+static int transfer(struct run *run)
+{
+    int err = prepare(run);
+    if (err)
+        return err;
+    err = start_monitor(run);
+    if (err)
+        return err;
+    err = start_workers(run);
+    if (!err) {
+        err = feed_roots(run);
+        if (err && err != -ECANCELED)
+            stop(run, err);
+        run_walkers(run);
+        pc_queue_close(run->queue);
+        end_workers(run);
+        err = atomic_load(&run->failure);
+    }
+    end_monitor(run);
+    return err;
+}
+
+enum pc_status pc_transfer_run(const struct pc_options *o)
+{
+    struct run run = {.options = o};
+    enum pc_status status = PC_STATUS_DONE;
+    char problem[1024];
+    unsigned bad;
+
+    umask(0); /* modes are given as they shall be; o->keep.umask has the user's */
+    pthread_mutex_init(&run.lock, NULL);
+    pthread_cond_init(&run.changed, NULL);
+    if (pc_report_new(&run.report, walker_slot(&run) + 1, o->quiet, o->verbose) != 0)
+        return PC_STATUS_RUN;
+
+    int err = pc_mounts_open(&run.mounts, o->mounts, o->mount_count, &bad);
+    if (err) {
+        pc_report_error(run.report, "open mount point", o->mounts[bad], err, NULL);
+        status = PC_STATUS_REFUSED;
+    } else {
+        err = pc_plan_make(&run.plan, o, &run.mounts, problem, sizeof problem);
+        if (err) {
+            pc_report_note(run.report, "%s", problem);
+            status = err == -EINVAL ? PC_STATUS_USAGE : PC_STATUS_REFUSED;
+        }
+    }
+    if (status == PC_STATUS_DONE) {
+        err = transfer(&run);
+        if (atomic_load(&run.signal)) {
+            pc_report_note(run.report, "ended by a signal: %s",
+                           strsignal(atomic_load(&run.signal)));
+            status = PC_STATUS_SIGNAL;
+        } else if (err) {
+            pc_report_note(run.report, "the run failed: %s", strerror(-err));
+            status = PC_STATUS_RUN;
+        } else if (o->fsync != PC_FSYNC_NONE && flush(&run) != 0) {
+            status = PC_STATUS_RUN;
+        }
+        status = pc_report_end(run.report, status);
+    }
+    pc_walk_free(run.walk);
+    pc_queue_free(run.queue);
+    pc_tree_free(run.tree);
+    pc_plan_free(&run.plan);
+    pc_mounts_close(&run.mounts);
+    pc_report_free(run.report);
+    free(run.workers);
+    pthread_cond_destroy(&run.changed);
+    pthread_mutex_destroy(&run.lock);
+    return status;
+}

@@ -1,0 +1,555 @@
+/*
+ * Directories, their handles, entries and hard-link groups.
+ *
+ * HANDLES. Opening a directory below a root takes its parent's handle, and at the destination making
+ * it comes first. So pc_tree_open() climbs to the nearest ancestor that is open (a root always is)
+ * and comes down again, opening one level at a time; it pins two directories at most. Which thread
+ * needs a directory first makes it: on a network file system directories are then made in parallel.
+ *
+ * An end is pinned by `users`: -1 closed, 0 open and idle, n > 0 in use. Pinning an open end is one
+ * compare-and-swap. Opening happens under the directory's own lock, because it may take a round trip
+ * and must not keep other directories waiting. Open ends sit in the slots of a clock (second-chance
+ * replacement) under the tree's lock: when no slot is free, the hand looks for an idle end that was
+ * not used since it came by last, closes it and gives its slot away. An evicted end is opened again
+ * when somebody needs it. Lock order: a directory's lock, then the tree's.
+ *
+ * With `max_handles` >= 2 for each thread the hand always finds an idle end. It is given three turns
+ * because others use ends meanwhile; should that not do, the caller gets -EMFILE.
+ *
+ * GROUPS. The names of one inode (st_nlink > 1) form a group, found by device and inode number. Its
+ * first entry is copied; those that come meanwhile wait in the group and are processed again by the
+ * thread that copied the first; later ones are linked at once. If copying the first fails the next one
+ * is copied instead. The group keeps its first entry, and thereby the directory of the first open
+ * to linking (it gets its final mode only when all links are done), until as many names were seen as
+ * the inode has links. Names outside the source are never seen; such groups are taken apart at the end
+ * by pc_tree_take_first().
+ */
+#include "pcopy/tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define NO_SLOT ((size_t)-1)
+
+enum group_state { EMPTY, COPYING, READY };
+
+struct pc_group {
+    struct pc_group *next; /* in its bucket */
+    dev_t dev;
+    ino_t ino;
+    nlink_t nlink;
+    nlink_t seen;    /* names that have joined */
+    unsigned active; /* names that have joined and not left */
+    enum group_state state;
+    struct pc_entry *first;   /* READY: at the destination; owned */
+    struct pc_entry *waiting; /* COPYING: owned */
+};
+
+struct pc_tree {
+    unsigned ends;
+    bool privileged;
+    atomic_size_t dirs;
+
+    pthread_mutex_t lock; /* the clock */
+    struct pc_dir_end **slots;
+    size_t slot_count;
+    size_t hand;
+
+    pthread_mutex_t group_lock;
+    struct pc_group **buckets;
+    size_t bucket_count; /* a power of two */
+    size_t group_count;
+    size_t swept; /* buckets that pc_tree_take_first() has found empty */
+};
+
+int pc_tree_new(struct pc_tree **out, unsigned ends, size_t max_handles)
+{
+    struct pc_tree *t = calloc(1, sizeof *t);
+    if (!t)
+        return -ENOMEM;
+    t->ends = ends;
+    t->privileged = geteuid() == 0;
+    t->slot_count = max_handles;
+    t->slots = calloc(max_handles, sizeof(struct pc_dir_end *));
+    t->bucket_count = 1024;
+    t->buckets = calloc(t->bucket_count, sizeof(struct pc_group *));
+    if (!t->slots || !t->buckets) {
+        free(t->slots);
+        free(t->buckets);
+        free(t);
+        return -ENOMEM;
+    }
+    atomic_init(&t->dirs, 0);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_mutex_init(&t->group_lock, NULL);
+    *out = t;
+    return 0;
+}
+
+void pc_tree_free(struct pc_tree *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->bucket_count; i++) {
+        while (t->buckets[i]) {
+            struct pc_group *g = t->buckets[i];
+            t->buckets[i] = g->next;
+            free(g);
+        }
+    }
+    pthread_mutex_destroy(&t->group_lock);
+    pthread_mutex_destroy(&t->lock);
+    free(t->buckets);
+    free(t->slots);
+    free(t);
+}
+
+/* Pins an end that is open. */
+static bool pin(struct pc_dir_end *e)
+{
+    int users = atomic_load_explicit(&e->users, memory_order_relaxed);
+    while (users >= 0) {
+        /* acquire: pairs with the release in open_end(); the handle is seen. */
+        if (atomic_compare_exchange_weak_explicit(&e->users, &users, users + 1,
+                                                  memory_order_acquire, memory_order_relaxed)) {
+            if (!atomic_load_explicit(&e->recent, memory_order_relaxed))
+                atomic_store_explicit(&e->recent, true, memory_order_relaxed);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void unpin(struct pc_dir_end *e)
+{
+    /* release: pairs with the acquire in evict(); our use of the handle is over. */
+    atomic_fetch_sub_explicit(&e->users, 1, memory_order_release);
+}
+
+/* Closes an end that nobody uses. Under the tree's lock. */
+static bool evict(struct pc_dir_end *e)
+{
+    int idle = 0;
+    /* acquire: pairs with the release in unpin(). */
+    if (!atomic_compare_exchange_strong_explicit(&e->users, &idle, -1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return false;
+    pc_sys_close(&e->handle); /* nothing was written through it: no error can matter */
+    return true;
+}
+
+static int take_slot(struct pc_tree *t, struct pc_dir_end *e)
+{
+    int err = -EMFILE;
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < 3 * t->slot_count; i++) {
+        const size_t at = t->hand;
+        struct pc_dir_end *other = t->slots[at];
+        t->hand = (at + 1) % t->slot_count;
+        if (other) {
+            if (atomic_exchange_explicit(&other->recent, false, memory_order_relaxed))
+                continue;
+            if (!evict(other))
+                continue;
+        }
+        t->slots[at] = e;
+        e->slot = at;
+        err = 0;
+        break;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return err;
+}
+
+static void drop_slot(struct pc_tree *t, struct pc_dir_end *e)
+{
+    pthread_mutex_lock(&t->lock);
+    /* Unless it was evicted before, and its slot given to another. */
+    if (e->slot != NO_SLOT && t->slots[e->slot] == e) {
+        t->slots[e->slot] = NULL;
+        if (atomic_load_explicit(&e->users, memory_order_relaxed) >= 0)
+            pc_sys_close(&e->handle);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+static int new_entry(struct pc_dir *dir, const char *name, mode_t type, struct pc_entry **out)
+{
+    const size_t length = strlen(name) + 1;
+    struct pc_entry *e = malloc(sizeof *e + length);
+    if (!e)
+        return -ENOMEM;
+    *e = (struct pc_entry){.dir = dir, .type = type};
+    memcpy(e->name, name, length);
+    e->to = e->name;
+    *out = e;
+    return 0;
+}
+
+/* A directory with its own entry, which is its first hold. */
+static int new_dir(struct pc_tree *t, struct pc_dir *parent, const char *name,
+                   struct pc_entry **out)
+{
+    /* The ends stand behind the name, where their alignment allows it. */
+    const size_t align = _Alignof(struct pc_dir_end);
+    size_t at = sizeof(struct pc_dir) + strlen(name) + 1;
+    at = (at + align - 1) / align * align;
+
+    struct pc_dir *d = calloc(1, at + t->ends * sizeof(struct pc_dir_end));
+    if (!d)
+        return -ENOMEM;
+    int err = new_entry(d, "", S_IFDIR, out);
+    if (err) {
+        free(d);
+        return err;
+    }
+    d->parent = parent;
+    d->seq = atomic_fetch_add_explicit(&t->dirs, 1, memory_order_relaxed);
+    d->ends = (void *)((char *)d + at);
+    for (unsigned i = 0; i < t->ends; i++) {
+        atomic_init(&d->ends[i].users, -1);
+        atomic_init(&d->ends[i].recent, false);
+        d->ends[i].handle = PC_HANDLE_NONE;
+        d->ends[i].slot = NO_SLOT;
+    }
+    atomic_init(&d->pending, 1);
+    atomic_init(&d->touched, false);
+    pthread_mutex_init(&d->lock, NULL);
+    memcpy(d->name, name, strlen(name) + 1);
+    if (parent) {
+        /* relaxed: the caller lists the parent, so that is held already. */
+        atomic_fetch_add_explicit(&parent->pending, 1, memory_order_relaxed);
+    }
+    return 0;
+}
+
+int pc_tree_add_root(struct pc_tree *t, const struct pc_handle *handles, const char *const *labels,
+                     struct pc_entry **out)
+{
+    int err = new_dir(t, NULL, "", out);
+    if (err)
+        return err;
+    struct pc_dir *d = (*out)->dir;
+    d->labels = labels;
+    for (unsigned i = 0; i < t->ends; i++) {
+        d->ends[i].handle = handles[i];
+        /* One pin that is never taken back: a root is always open. */
+        atomic_init(&d->ends[i].users, 1);
+    }
+    return 0;
+}
+
+int pc_tree_add_dir(struct pc_tree *t, struct pc_dir *parent, const char *name,
+                    struct pc_entry **out)
+{
+    return new_dir(t, parent, name, out);
+}
+
+int pc_tree_add_entry(struct pc_dir *dir, const char *name, mode_t type, struct pc_entry **out)
+{
+    int err = new_entry(dir, name, type, out);
+    if (err)
+        return err;
+    (*out)->seq = dir->listed++;
+    /* relaxed: as in new_dir(). */
+    atomic_fetch_add_explicit(&dir->pending, 1, memory_order_relaxed);
+    return 0;
+}
+
+/* Makes a directory at the destination, or finds it there. Under its lock. */
+static int make(struct pc_tree *t, struct pc_dir *d, struct pc_handle parent, struct pc_handle *h)
+{
+    int err = pc_sys_mkdir(parent, d->name, d->make_mode);
+    if (err == 0) {
+        d->made = true;
+        atomic_store_explicit(&d->touched, true, memory_order_relaxed);
+        atomic_store_explicit(&d->parent->touched, true, memory_order_relaxed);
+    } else if (err != -EEXIST) {
+        return err;
+    }
+    err = pc_sys_open_dir(parent, d->name, h);
+    if (err || d->made || t->privileged)
+        return err;
+
+    /* An existing directory that its owner may not write in: open it up until it gets its mode. */
+    struct stat st;
+    err = pc_sys_stat(*h, &st);
+    if (!err && st.st_uid == geteuid() && (st.st_mode & S_IRWXU) != S_IRWXU)
+        err = pc_sys_chmod(*h, (st.st_mode & 07777) | S_IRWXU);
+    if (err)
+        pc_sys_close(h);
+    return err;
+}
+
+/* Opens `d`, whose parent is pinned on this end, and pins it. */
+static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
+{
+    struct pc_dir_end *e = &d->ends[end];
+    const struct pc_handle parent = d->parent->ends[end].handle;
+    struct pc_handle h = PC_HANDLE_NONE;
+    int err = 0;
+
+    pthread_mutex_lock(&d->lock);
+    if (pin(e)) /* somebody was faster */
+        goto out;
+    if (end == PC_SOURCE) {
+        err = pc_sys_open_dir(parent, d->name, &h);
+    } else if (d->error) {
+        err = d->error;
+    } else {
+        /* Made through another mount it may be missing here: a cached negative lookup. Then making
+         * it again asks the server, which says EEXIST. */
+        err = d->made ? pc_sys_open_dir(parent, d->name, &h) : -ENOENT;
+        if (err == -ENOENT || err == -ESTALE)
+            err = make(t, d, parent, &h);
+    }
+    if (!err) {
+        err = take_slot(t, e);
+        if (err)
+            pc_sys_close(&h);
+    }
+    if (!err) {
+        e->handle = h;
+        atomic_store_explicit(&e->recent, true, memory_order_relaxed);
+        /* release: pairs with the acquire in pin(). */
+        atomic_store_explicit(&e->users, 1, memory_order_release);
+    } else if (end != PC_SOURCE) {
+        d->error = err;
+        err = PC_DIR_FAILED;
+    }
+out:
+    pthread_mutex_unlock(&d->lock);
+    return err;
+}
+
+int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_handle *out)
+{
+    struct pc_dir_end *above = NULL; /* the level we have come down to, pinned */
+    struct pc_dir *d = NULL;
+    int err = 0;
+
+    if (pin(&dir->ends[end]))
+        d = dir;
+    while (d != dir) {
+        d = dir;
+        while (!pin(&d->parent->ends[end]))
+            d = d->parent;
+        err = open_end(t, d, end);
+        unpin(&d->parent->ends[end]);
+        if (above)
+            unpin(above);
+        if (err)
+            return err;
+        above = &d->ends[end];
+    }
+    *out = dir->ends[end].handle;
+    return 0;
+}
+
+void pc_tree_close(struct pc_dir *dir, unsigned end)
+{
+    unpin(&dir->ends[end]);
+}
+
+/* Takes back one hold. */
+static struct pc_dir *unhold(struct pc_dir *d)
+{
+    /* acq_rel: whoever takes the last hold sees what all others did to the directory. */
+    return atomic_fetch_sub_explicit(&d->pending, 1, memory_order_acq_rel) == 1 ? d : NULL;
+}
+
+struct pc_dir *pc_tree_release(struct pc_entry *entry)
+{
+    struct pc_dir *d = entry->dir;
+    free(entry);
+    return unhold(d);
+}
+
+struct pc_dir *pc_tree_retire(struct pc_tree *t, struct pc_dir *dir)
+{
+    struct pc_dir *parent = dir->parent;
+    if (parent) {
+        for (unsigned i = 0; i < t->ends; i++)
+            drop_slot(t, &dir->ends[i]);
+    }
+    pthread_mutex_destroy(&dir->lock);
+    free(dir);
+    return parent ? unhold(parent) : NULL;
+}
+
+static size_t bucket_of(const struct pc_tree *t, dev_t dev, ino_t ino)
+{
+    const uint64_t key[2] = {dev, ino};
+    return XXH3_64bits(key, sizeof key) & (t->bucket_count - 1);
+}
+
+/* Doubles the table when it is full; without memory it stays as it is, only slower. */
+static void grow(struct pc_tree *t)
+{
+    const size_t old_count = t->bucket_count;
+    struct pc_group **old = t->buckets;
+    if (t->group_count <= old_count)
+        return;
+    struct pc_group **buckets = calloc(2 * old_count, sizeof(struct pc_group *));
+    if (!buckets)
+        return;
+    t->buckets = buckets;
+    t->bucket_count = 2 * old_count;
+    for (size_t i = 0; i < old_count; i++) {
+        while (old[i]) {
+            struct pc_group *g = old[i];
+            old[i] = g->next;
+            struct pc_group **head = &buckets[bucket_of(t, g->dev, g->ino)];
+            g->next = *head;
+            *head = g;
+        }
+    }
+    free(old);
+}
+
+int pc_tree_join(struct pc_tree *t, struct pc_entry *entry, const struct stat *st)
+{
+    int role = PC_LINK_COPY;
+    pthread_mutex_lock(&t->group_lock);
+
+    struct pc_group *g = entry->group;
+    if (!g) {
+        struct pc_group **head = &t->buckets[bucket_of(t, st->st_dev, st->st_ino)];
+        for (g = *head; g && (g->dev != st->st_dev || g->ino != st->st_ino); g = g->next)
+            continue;
+        if (!g) {
+            g = calloc(1, sizeof *g);
+            if (!g) {
+                pthread_mutex_unlock(&t->group_lock);
+                return -ENOMEM;
+            }
+            g->dev = st->st_dev;
+            g->ino = st->st_ino;
+            g->nlink = st->st_nlink;
+            g->next = *head;
+            *head = g;
+            t->group_count++;
+            grow(t);
+        }
+        g->seen++;
+        g->active++;
+        entry->group = g;
+    }
+    switch (g->state) {
+    case EMPTY:
+        g->state = COPYING;
+        break;
+    case COPYING:
+        entry->next = g->waiting;
+        g->waiting = entry;
+        role = PC_LINK_LATER;
+        break;
+    case READY:
+        role = PC_LINK_MAKE;
+        break;
+    }
+    pthread_mutex_unlock(&t->group_lock);
+    return role;
+}
+
+const struct pc_entry *pc_tree_first(const struct pc_entry *entry)
+{
+    return entry->group->first;
+}
+
+static void remove_group(struct pc_tree *t, struct pc_group *g)
+{
+    struct pc_group **at = &t->buckets[bucket_of(t, g->dev, g->ino)];
+    while (*at != g)
+        at = &(*at)->next;
+    *at = g->next;
+    t->group_count--;
+    free(g);
+}
+
+struct pc_left pc_tree_leave(struct pc_tree *t, struct pc_entry *entry, bool there)
+{
+    struct pc_left left = {NULL, NULL};
+    struct pc_group *g = entry->group;
+
+    entry->next = NULL;
+    pthread_mutex_lock(&t->group_lock);
+    if (g->state == COPYING) { /* and the entry is the one that was copied */
+        g->state = there ? READY : EMPTY;
+        left.again = g->waiting;
+        g->waiting = NULL;
+        if (there)
+            g->first = entry;
+    }
+    if (g->first != entry)
+        left.done = entry;
+    g->active--;
+    if (g->active == 0 && g->seen >= g->nlink) {
+        if (g->first) {
+            g->first->next = left.done;
+            left.done = g->first;
+        }
+        remove_group(t, g);
+    }
+    pthread_mutex_unlock(&t->group_lock);
+    return left;
+}
+
+struct pc_entry *pc_tree_take_first(struct pc_tree *t)
+{
+    struct pc_entry *first = NULL;
+    pthread_mutex_lock(&t->group_lock);
+    size_t i = t->swept;
+    while (!first && i < t->bucket_count) {
+        struct pc_group *g = t->buckets[i];
+        while (g && g->active) /* another thread's last entry: that thread comes here afterwards */
+            g = g->next;
+        if (g) {
+            first = g->first; /* NULL if copying it failed */
+            remove_group(t, g);
+        } else {
+            if (i == t->swept && !t->buckets[i])
+                t->swept++;
+            i++;
+        }
+    }
+    pthread_mutex_unlock(&t->group_lock);
+    return first;
+}
+
+char *pc_tree_path(const struct pc_dir *dir, unsigned end, const char *name)
+{
+    const struct pc_dir *d;
+    size_t length = strlen(name) + 1;
+    for (d = dir; d->parent; d = d->parent)
+        length += strlen(d->name) + 1;
+    const char *label = d->labels[end];
+    length += strlen(label) + 1;
+
+    char *path = malloc(length);
+    if (!path)
+        return NULL;
+    /* From the back: the name, then each directory's, then the root's label. */
+    char *at = path + length;
+    *--at = '\0';
+    size_t n = strlen(name);
+    at -= n;
+    memcpy(at, name, n);
+    for (d = dir; d->parent; d = d->parent) {
+        if (*at)
+            *--at = '/';
+        n = strlen(d->name);
+        at -= n;
+        memcpy(at, d->name, n);
+    }
+    n = strlen(label);
+    if (*at && n && label[n - 1] != '/')
+        *--at = '/';
+    at -= n;
+    memcpy(at, label, n);
+    memmove(path, at, strlen(at) + 1);
+    return path;
+}
