@@ -24,8 +24,8 @@
  * Hence no wake-up is lost, without a sequentially consistent fence (which ThreadSanitizer could not
  * follow).
  *
- * Producers are few and run in bursts: a full shard wakes them when it is half empty, not at each
- * pop. A pop asks for waiters first and reads head and tail after: of all the pops behind a waiter's
+ * Producers are few and run in bursts: a full shard wakes those who wait for it when it is half
+ * empty, not at each pop. A pop asks for waiters first and reads head and tail after: of all the pops behind a waiter's
  * second look, the one whose read-modify-write comes last then sees the claims of all others, finds
  * the shard empty and wakes. (Counting from its own position instead would lose a wake-up: a pop
  * that is overtaken by later ones between claim and store would take the shard for full.)
@@ -53,17 +53,18 @@ struct cell {
     void *item;
 };
 
-struct shard {
-    alignas(LINE) atomic_size_t tail;
-    alignas(LINE) atomic_size_t head;
-    struct cell *cells;
-};
-
 struct park {
     alignas(LINE) atomic_uint waiters;
     pthread_mutex_t lock;
     pthread_cond_t moved;
     unsigned epoch; /* under lock */
+};
+
+struct shard {
+    alignas(LINE) atomic_size_t tail;
+    alignas(LINE) atomic_size_t head;
+    struct cell *cells;
+    struct park room; /* producers */
 };
 
 enum state { OPEN, CLOSED, CANCELED };
@@ -76,7 +77,6 @@ struct pc_queue {
     size_t stride;   /* from the shard of one item to the start of the search for the next */
     atomic_int state;
     struct park items; /* consumers */
-    struct park room;  /* producers */
 };
 
 static void park_init(struct park *p)
@@ -160,11 +160,11 @@ int pc_queue_new(struct pc_queue **out, size_t shards, size_t capacity, bool spr
     q->stride = spread ? 1 : 0;
     atomic_init(&q->state, OPEN);
     park_init(&q->items);
-    park_init(&q->room);
     for (size_t s = 0; s < shards; s++) {
         atomic_init(&q->shards[s].tail, 0);
         atomic_init(&q->shards[s].head, 0);
         q->shards[s].cells = q->cells + s * each;
+        park_init(&q->shards[s].room);
         for (size_t i = 0; i < each; i++)
             atomic_init(&q->shards[s].cells[i].seq, i);
     }
@@ -177,7 +177,8 @@ void pc_queue_free(struct pc_queue *q)
     if (!q)
         return;
     park_destroy(&q->items);
-    park_destroy(&q->room);
+    for (size_t s = 0; s < q->count; s++)
+        park_destroy(&q->shards[s].room);
     free(q->cells);
     free(q->shards);
     free(q);
@@ -267,15 +268,15 @@ int pc_queue_push(struct pc_queue *q, size_t key, void *item)
             return err;
         if (put(q, s, item))
             break;
-        const unsigned epoch = park_enter(&q->room);
+        const unsigned epoch = park_enter(&s->room);
         err = refusal(q);
         if (err || put(q, s, item)) {
-            park_leave(&q->room);
+            park_leave(&s->room);
             if (err)
                 return err;
             break;
         }
-        park_wait(&q->room, epoch);
+        park_wait(&s->room, epoch);
     }
     park_wake(&q->items, false);
     return 0;
@@ -291,8 +292,8 @@ static void *find(struct pc_queue *q, size_t *cursor, struct shard **from)
         if (item) {
             *cursor = at + q->stride;
             *from = s;
-            if (park_waiting(&q->room) && backlog(s) <= (ptrdiff_t)(q->capacity / 2))
-                park_wake(&q->room, true);
+            if (park_waiting(&s->room) && backlog(s) <= (ptrdiff_t)(q->capacity / 2))
+                park_wake(&s->room, true);
             return item;
         }
     }
@@ -337,7 +338,8 @@ void *pc_queue_pop(struct pc_queue *q, size_t *cursor)
 static void wake_all(struct pc_queue *q)
 {
     park_wake(&q->items, true);
-    park_wake(&q->room, true);
+    for (size_t s = 0; s < q->count; s++)
+        park_wake(&q->shards[s].room, true);
 }
 
 void pc_queue_close(struct pc_queue *q)

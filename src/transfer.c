@@ -76,6 +76,7 @@ struct run {
 struct worker {
     struct run *run;
     unsigned number;
+    size_t cursor; /* where its search in the queue starts */
     pthread_t thread;
     struct pc_copier copier;
 };
@@ -235,10 +236,9 @@ static void *work(void *argument)
 {
     struct worker *w = argument;
     struct run *run = w->run;
-    size_t cursor = (size_t)w->number * SHARDS / run->jobs;
     struct pc_entry *e;
 
-    while ((e = pc_queue_pop(run->queue, &cursor)))
+    while ((e = pc_queue_pop(run->queue, &w->cursor)))
         process(w, e);
 
     /* Hard-link groups with names outside of the source still hold their first entry. They can be
@@ -432,6 +432,7 @@ static int start_workers(struct run *run)
         struct worker *w = &run->workers[n];
         w->run = run;
         w->number = n;
+        w->cursor = (size_t)n * SHARDS / wanted;
         err = pc_copier_init(&w->copier, &run->config);
         if (err)
             break;

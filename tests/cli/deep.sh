@@ -1,0 +1,54 @@
+#!/bin/bash
+# A tree 1500 levels deep: its paths are several times as long as PATH_MAX.
+. "$(dirname "$0")/lib.sh"
+
+path=$(printf 'directory_%.0s/' {1..1500})
+mkdir -p "src/$path"
+echo top >src/file
+# The shell goes down in steps that are short enough for it.
+(
+    cd src || exit 1
+    for _ in {1..15}; do
+        cd "$(printf 'directory_%.0s/' {1..100})" || exit 1
+    done
+    echo bottom >file
+    ln file link
+    ln -s target symlink
+    mkfifo fifo
+) || exit 1
+touch -d @1000000000.5 src
+
+# Descriptors are few, so that none is kept for each level.
+for options in '-j 1' '-j 64 --walkers=8' '-j 4 -a -m m1,m2'; do
+    mkdir m1
+    ln -s m1 m2
+    to=m1/dst
+    [[ $options = *-m* ]] && to=dst
+    # shellcheck disable=SC2086
+    run bash -c 'ulimit -n 256; exec "$@"' - "$PCOPY" $options src $to
+    expect_status 0
+    expect_no_err
+    expect_summary files 2
+    expect_summary directories 1501
+    same src m1/dst
+    # shellcheck disable=SC2086
+    run bash -c 'ulimit -n 256; exec "$@"' - "$PCOPY" $options src $to
+    expect_status 0
+    expect_summary files 0
+    same src m1/dst
+    rm -rf m1 m2
+done
+
+# An error at the bottom is told with the whole path.
+mkdir -p "dst/$path"
+(
+    cd dst || exit 1
+    for _ in {1..15}; do
+        cd "$(printf 'directory_%.0s/' {1..100})" || exit 1
+    done
+    mkdir file
+) || exit 1
+pcopy src dst
+expect_status 23
+expect_summary errors 1
+expect_err "directory_/directory_/file'"

@@ -1,0 +1,94 @@
+#!/bin/bash
+# Each exit status, one by one.
+. "$(dirname "$0")/lib.sh"
+work_in_memory
+
+# ---- 0: all done
+
+make_many src/dir 10
+pcopy src dst
+expect_status 0
+expect_no_err
+same src dst
+
+# ---- 1 and 3: refused; usage.sh has all the cases
+
+pcopy --nonsense src dst
+expect_status 1
+pcopy missing dst
+expect_status 3
+
+# ---- 11: the run as a whole failed. Here: the file system cannot say that all is on disk.
+
+if command -v strace >/dev/null; then
+    with_fault syncfs error=EIO "$PWD/dst_11" "$PCOPY" src dst_11
+    expect_status 11
+    expect_err 'Input/output error'
+    same src dst_11
+else
+    skip_part 'strace is not installed'
+fi
+
+# ---- 23: some entries failed, the others are copied
+
+chmod 000 src/dir/f000003
+mkdir -m 777 for_nobody
+as_nobody "$PCOPY" src for_nobody/dst
+expect_status 23
+expect_err "pcopy: cannot open 'src/dir/f000003': Permission denied"
+[ "$(wc -l <"$ERR")" = 1 ] || fail "more than one line for one error"
+expect_summary errors 1
+expect_summary files 9
+[ ! -e for_nobody/dst/dir/f000003 ] || fail "a file that cannot be read was made"
+"$TREECMP" --check=bytes,mode,mtime src/dir/f000004 for_nobody/dst/dir/f000004 >/dev/null ||
+    fail "another file is wrong"
+chmod 644 src/dir/f000003
+as_nobody "$PCOPY" src for_nobody/dst
+expect_status 0
+same src for_nobody/dst
+# A directory that cannot be read is one error, too.
+mkdir -m 000 src/closed
+as_nobody "$PCOPY" src for_nobody/dst
+expect_status 23
+expect_err "src/closed': Permission denied"
+expect_summary errors 1
+rmdir src/closed
+
+# ---- 24: entries vanished while we read. The program is stopped at its first file, all that it has
+# not copied yet is deleted, and what it had listed before is not there when it goes on.
+
+for attempt in 1 2 3 4 5; do
+    rm -rf many many_dst
+    make_many many 20000
+    command_line='pcopy -j 1 many many_dst, with files of many deleted while it ran'
+    "$PCOPY" -j 1 --walkers=1 --queue-size=2 many many_dst >"$OUT" 2>"$ERR" &
+    pid=$!
+    until [ -n "$(find many_dst -name 'f*' -print -quit 2>/dev/null)" ]; do
+        kill -0 "$pid" 2>/dev/null || break
+    done
+    kill -STOP "$pid"
+    comm -23 <(ls many) <(ls many_dst) | (cd many && xargs -r rm)
+    kill -CONT "$pid"
+    wait "$pid"
+    status=$?
+    [ "$status" = 0 ] || break
+    echo "attempt $attempt came too late"
+done
+expect_status 24
+expect_err vanished
+[ "$(summary vanished)" -ge 1 ] || fail "the summary does not count what vanished"
+expect_summary errors 0
+same many many_dst names,bytes,mode
+
+# ---- 23, not 24, when there are errors as well
+
+if command -v strace >/dev/null; then
+    mkdir -p both/gone both_dst/in_the_way
+    touch both/gone/file both/in_the_way
+    with_fault openat,openat2 error=ENOENT "$PWD/both/gone" "$PCOPY" both both_dst
+    expect_status 23
+    expect_summary errors 1
+    expect_summary vanished 1
+fi
+
+# ---- 20: ended by a signal; signals.sh has what must hold then
