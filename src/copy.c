@@ -80,9 +80,15 @@ static bool fail_source(struct pc_result *r, const char *operation, int err)
     return false;
 }
 
+/* The end through which an entry is written; mount points of the destination count from 0. */
+static unsigned target_end(const struct pc_copy_config *config, const struct pc_entry *e)
+{
+    return config->sources->count + e->mount;
+}
+
 static bool fail_target(const struct job *j, const char *operation, int err)
 {
-    return fail(j->r, 1 + j->e->mount, operation, err);
+    return fail(j->r, target_end(j->c->config, j->e), operation, err);
 }
 
 /*
@@ -192,19 +198,24 @@ static bool fill(struct job *j)
 /* A new regular file called j->name. 0 or negative errno, what failed is noted by the caller. */
 static int make_file(struct job *j)
 {
-    return pc_sys_create(j->dir, j->name, pc_meta_make_mode(&j->c->config->keep, &j->src), &j->to);
+    const struct pc_copy_config *config = j->c->config;
+    /* A directory that this run has made holds only what this run has put there. */
+    const bool exclusive = !(config->targets->network && j->e->dir->made);
+    return pc_sys_create(j->dir, j->name, pc_meta_make_mode(&config->keep, &j->src), exclusive,
+                         &j->to);
 }
 
 /* Symbolic link, special file, or with `first` a hard link, called j->name. */
 static int make_node(struct job *j, const struct pc_entry *first)
 {
     if (first) {
+        const unsigned end = target_end(j->c->config, first);
         struct pc_handle dir;
-        int err = pc_tree_open(j->c->config->tree, first->dir, 1 + first->mount, &dir);
+        int err = pc_tree_open(j->c->config->tree, first->dir, end, &dir);
         if (err)
             return err;
         err = pc_sys_link(dir, first->to, j->dir, j->name);
-        pc_tree_close(first->dir, 1 + first->mount);
+        pc_tree_close(first->dir, end);
         return err;
     }
     if (S_ISLNK(j->src.st_mode))
@@ -218,12 +229,13 @@ static int make_node(struct job *j, const struct pc_entry *first)
 static bool is_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
 {
     if (first) {
+        const unsigned end = target_end(j->c->config, first);
         struct pc_handle dir;
         struct stat st;
-        if (pc_tree_open(j->c->config->tree, first->dir, 1 + first->mount, &dir) != 0)
+        if (pc_tree_open(j->c->config->tree, first->dir, end, &dir) != 0)
             return false;
         const int err = pc_sys_stat_at(dir, first->to, &st);
-        pc_tree_close(first->dir, 1 + first->mount);
+        pc_tree_close(first->dir, end);
         return !err && is_same_file(&st, there);
     }
     if ((j->src.st_mode & S_IFMT) != (there->st_mode & S_IFMT))
@@ -307,10 +319,12 @@ static void complete(struct job *j, const struct pc_entry *first)
 static bool open_source(struct job *j)
 {
     const struct pc_entry *e = j->e;
+    const struct pc_copy_config *config = j->c->config;
+    const unsigned end = pc_mounts_pick(config->sources, e->dir->seq, e->seq);
     struct pc_handle dir;
     const char *operation = "open";
 
-    int err = pc_tree_open(j->c->config->tree, e->dir, PC_SOURCE, &dir);
+    int err = pc_tree_open(config->tree, e->dir, end, &dir);
     if (err)
         return fail_source(j->r, operation, err);
     if (e->type == S_IFREG) {
@@ -327,7 +341,7 @@ static bool open_source(struct job *j)
             err = pc_sys_readlink(dir, e->name, j->c->buffer, PATH_MAX);
         }
     }
-    pc_tree_close(e->dir, PC_SOURCE);
+    pc_tree_close(e->dir, end);
     if (!err && (j->src.st_mode & S_IFMT) != e->type) {
         j->r->why = "its type changed while the tree was read";
         err = -EINVAL;
@@ -356,7 +370,7 @@ static void copy_from(struct job *j)
             j->e->mount = first->mount; /* a link across mount points gives EXDEV */
         }
     }
-    const unsigned end = 1 + j->e->mount;
+    const unsigned end = target_end(config, j->e);
     if (pc_tree_open(config->tree, j->e->dir, end, &j->dir) != 0)
         return; /* the directory's own entry says why */
     if (make(j, first))
@@ -364,9 +378,15 @@ static void copy_from(struct job *j)
     pc_tree_close(j->e->dir, end);
 }
 
+/* The end through which a directory is made and gets its metadata. */
+static unsigned dir_end(const struct pc_copy_config *config, const struct pc_dir *dir)
+{
+    return config->sources->count + pc_mounts_pick(config->targets, dir->seq, 0);
+}
+
 static void make_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *r)
 {
-    const unsigned end = 1 + pc_mounts_pick(c->config->mounts, dir->seq, 0);
+    const unsigned end = dir_end(c->config, dir);
     struct pc_handle h;
     if (dir->implied)
         return;
@@ -390,7 +410,7 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
     j.e = entry;
     j.r = result;
     j.from = PC_HANDLE_NONE;
-    entry->mount = pc_mounts_pick(c->config->mounts, entry->dir->seq, entry->seq);
+    entry->mount = pc_mounts_pick(c->config->targets, entry->dir->seq, entry->seq);
     if (open_source(&j))
         copy_from(&j);
     if (pc_handle_open(j.from))
@@ -401,7 +421,8 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
 {
     const struct pc_copy_config *config = c->config;
     const struct pc_keep *keep = &config->keep;
-    const unsigned end = 1 + pc_mounts_pick(config->mounts, dir->seq, 0);
+    const unsigned source = pc_mounts_pick(config->sources, dir->seq, 0);
+    const unsigned end = dir_end(config, dir);
     struct pc_handle from = PC_HANDLE_NONE;
     struct pc_handle to;
     struct stat now;
@@ -412,7 +433,7 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     const char *operation = "open";
     int err = 0;
     if (keep->acl || keep->xattr)
-        err = pc_tree_open(config->tree, dir, PC_SOURCE, &from);
+        err = pc_tree_open(config->tree, dir, source, &from);
     if (err) {
         fail_source(result, operation, err);
         pc_tree_close(dir, end);
@@ -431,6 +452,6 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     if (err)
         fail(result, end, operation, err);
     if (pc_handle_open(from))
-        pc_tree_close(dir, PC_SOURCE);
+        pc_tree_close(dir, source);
     pc_tree_close(dir, end);
 }

@@ -1,10 +1,18 @@
 #include "pcopy/mounts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count, unsigned *bad)
+int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count, bool allow_root,
+                   unsigned *bad)
 {
+    struct stat root;
+    struct stat st;
+
     *m = (struct pc_mounts){.count = count ? count : 1, .paths = count ? paths : NULL};
     if (count == 0)
         return 0;
@@ -15,10 +23,14 @@ int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count
     for (unsigned i = 0; i < count; i++)
         m->handles[i] = PC_HANDLE_NONE;
 
-    int err = 0;
+    int err = pc_sys_stat_path("/", true, &root);
     for (unsigned i = 0; i < count && !err; i++) {
         *bad = i;
         err = pc_sys_open_root(paths[i], &m->handles[i]);
+        if (!err)
+            err = pc_sys_stat(m->handles[i], &st);
+        if (!err && !allow_root && st.st_dev == root.st_dev)
+            err = -ENODEV;
     }
     if (err)
         pc_mounts_close(m);
@@ -35,7 +47,126 @@ void pc_mounts_close(struct pc_mounts *m)
     m->handles = NULL;
 }
 
+/* Makes a file through `first` and looks for it through the others. */
+static int probe(const struct pc_handle *dirs, unsigned count, unsigned *bad)
+{
+    struct timespec now;
+    struct pc_handle file;
+    struct stat made;
+    struct stat seen;
+    char name[64];
+
+    /* A name that nobody has asked for before, so no mount can have cached that it is missing. */
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(name, sizeof name, ".pcopy-probe-%ld-%lld-%ld", (long)getpid(), (long long)now.tv_sec,
+             now.tv_nsec);
+    *bad = 0;
+    int err = pc_sys_create(dirs[0], name, S_IRUSR, true, &file);
+    if (err)
+        return err;
+    err = pc_sys_stat(file, &made);
+    const int close_err = pc_sys_close(&file);
+    if (!err)
+        err = close_err;
+    for (unsigned i = 1; i < count && !err; i++) {
+        *bad = i;
+        err = pc_sys_stat_at(dirs[i], name, &seen);
+        if (err == -ENOENT || (!err && seen.st_ino != made.st_ino))
+            err = -EXDEV;
+    }
+    const int unlink_err = pc_sys_unlink(dirs[0], name);
+    if (!err && unlink_err) {
+        *bad = 0;
+        err = unlink_err;
+    }
+    return err;
+}
+
+int pc_mounts_agree(const struct pc_mounts *m, const char *path, bool writable, unsigned *bad)
+{
+    struct pc_handle *dirs = calloc(m->count, sizeof *dirs);
+    struct stat first = {0};
+    struct stat st;
+    bool sure = true;
+    unsigned opened = 0;
+    int err = 0;
+
+    *bad = 0;
+    if (!dirs)
+        return -ENOMEM;
+    while (opened < m->count && !err) {
+        *bad = opened;
+        err = pc_sys_open_beneath(m->handles[opened], path, &dirs[opened]);
+        if (err)
+            break;
+        err = pc_sys_stat(dirs[opened], opened == 0 ? &first : &st);
+        opened++;
+        if (err || opened == 1)
+            continue;
+        if (st.st_ino != first.st_ino)
+            err = -EXDEV;
+        sure = sure && st.st_dev == first.st_dev;
+    }
+    if (err == -ENOENT) /* it is there on the first */
+        err = -EXDEV;
+    if (!err && !sure && writable)
+        err = probe(dirs, m->count, bad);
+    for (unsigned i = 0; i < opened; i++)
+        pc_sys_close(&dirs[i]);
+    free(dirs);
+    return err;
+}
+
+enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigned *other)
+{
+    enum pc_sharing sharing = PC_SHARING_NOTHING;
+    struct pc_mount_info info;
+    struct pc_fs fs;
+    struct stat mine;
+    struct stat st;
+    char address[128];
+    char another[128];
+
+    if (!m->paths || pc_sys_fs(m->handles[i], &fs) != 0 || !fs.network ||
+        pc_sys_stat(m->handles[i], &mine) != 0 || pc_sys_mount_info(m->handles[i], &info) != 0)
+        return sharing;
+    const bool addressed = pc_mounts_option(info.options, "addr", address, sizeof address);
+    for (unsigned j = 0; j < i; j++) {
+        if (pc_sys_stat(m->handles[j], &st) == 0 && st.st_dev == mine.st_dev) {
+            *other = j;
+            return PC_SHARING_SUPERBLOCK;
+        }
+        if (sharing == PC_SHARING_NOTHING && addressed &&
+            pc_sys_mount_info(m->handles[j], &info) == 0 &&
+            pc_mounts_option(info.options, "addr", another, sizeof another) &&
+            strcmp(address, another) == 0) {
+            *other = j;
+            sharing = PC_SHARING_CONNECTION;
+        }
+    }
+    return sharing;
+}
+
 unsigned pc_mounts_pick(const struct pc_mounts *m, size_t dir, size_t entry)
 {
     return (unsigned)((dir + entry) % m->count);
+}
+
+bool pc_mounts_option(const char *options, const char *name, char *value, size_t size)
+{
+    const size_t length = strlen(name);
+    *value = '\0';
+    for (const char *at = options; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, length) != 0)
+            continue;
+        const size_t n = strcspn(at, ",");
+        if (n == length)
+            return true;
+        if (at[length] == '=') {
+            snprintf(value, size, "%.*s", (int)(n - length - 1), at + length + 1);
+            return true;
+        }
+    }
+    return false;
 }

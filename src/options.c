@@ -10,7 +10,18 @@
 #include <unistd.h>
 
 /* Options without a letter, behind the characters. */
-enum { WALKERS = 256, PRESERVE, NO_PRESERVE, FSYNC, QUEUE_SIZE, BUFFER_SIZE, VERSION };
+enum {
+    WALKERS = 256,
+    ALLOW_ROOTFS,
+    EXPLAIN,
+    JSON,
+    PRESERVE,
+    NO_PRESERVE,
+    FSYNC,
+    QUEUE_SIZE,
+    BUFFER_SIZE,
+    VERSION
+};
 
 /* The one table: getopt's tables and --help are made from it. */
 static const struct {
@@ -29,6 +40,12 @@ static const struct {
     {'m', "mounts", "A,B,...",
      "mount points of one export; DST is relative to each,\n"
      "files go round-robin over them; may be repeated"},
+    {'M', "source-mounts", "A,B,...",
+     "the same for SRC: mount points of one export that is\n"
+     "read; SRC is relative to each"},
+    {ALLOW_ROOTFS, "allow-rootfs", NULL,
+     "allow mount points of -m and -M to be on the root file\n"
+     "system, where nothing is mounted"},
     {'t', "target-directory", "DIR", "each SRC lands at DIR/basename"},
     {'a', "archive", NULL, "keep everything: same as --preserve=all"},
     {'p', NULL, NULL, "same as --preserve=mode,ownership,timestamps"},
@@ -42,6 +59,10 @@ static const struct {
      "file (each file); files on network file systems always"},
     {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
     {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
+    {EXPLAIN, "explain", NULL,
+     "say what each mount point can do and what pcopy will do\n"
+     "about it; copy nothing"},
+    {JSON, "json", NULL, "with --explain: in JSON"},
     {'v', "verbose", NULL, "print each entry that is copied"},
     {'q', "quiet", NULL, "print errors only"},
     {'h', "help", NULL, "print this and exit"},
@@ -172,22 +193,23 @@ static bool parse_fsync(const char *text, enum pc_fsync *out, struct problem *p)
     return refuse(p, "--fsync takes none, end or file, not '%s'", text);
 }
 
-/* One -m: cuts its argument into paths, in place. */
-static bool parse_mounts(char *list, struct pc_options *o, struct problem *p)
+/* One -m or -M: cuts its argument into paths, in place. */
+static bool parse_mounts(char letter, char *list, struct pc_mount_list *mounts, struct problem *p)
 {
     for (char *path = list; path; path = list) {
         list = strchr(path, ',');
         if (list)
             *list++ = '\0';
         if (*path == '\0')
-            return refuse(p, "-m takes mount points separated by commas; one of them is empty");
+            return refuse(p, "-%c takes mount points separated by commas; one of them is empty",
+                          letter);
         for (size_t end = strlen(path); end > 1 && path[end - 1] == '/'; end--)
             path[end - 1] = '\0'; /* the same path with and without a slash at its end is one */
-        for (unsigned i = 0; i < o->mount_count; i++) {
-            if (strcmp(o->mounts[i], path) == 0)
+        for (unsigned i = 0; i < mounts->count; i++) {
+            if (strcmp(mounts->paths[i], path) == 0)
                 return refuse(p, "the mount point '%s' is given twice", path);
         }
-        o->mounts[o->mount_count++] = path;
+        mounts->paths[mounts->count++] = path;
     }
     return true;
 }
@@ -209,6 +231,8 @@ static bool parse_operands(char **operands, int count, struct pc_options *o, str
             return refuse(p, "DST is missing after '%s'", operands[0]);
         o->target = operands[--count];
     }
+    if (o->json && !o->explain)
+        return refuse(p, "--json goes with --explain");
     for (int i = 0; i < count; i++)
         o->sources[i] = operands[i];
     o->source_count = (unsigned)count;
@@ -231,7 +255,18 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         o->walkers = (unsigned)n;
         return true;
     case 'm':
-        return parse_mounts(optarg, o, p);
+        return parse_mounts('m', optarg, &o->mounts, p);
+    case 'M':
+        return parse_mounts('M', optarg, &o->source_mounts, p);
+    case ALLOW_ROOTFS:
+        o->allow_rootfs = true;
+        return true;
+    case EXPLAIN:
+        o->explain = true;
+        return true;
+    case JSON:
+        o->json = true;
+        return true;
     case 't':
         if (o->target)
             return refuse(p, "-t is given twice");
@@ -313,8 +348,9 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
     for (int i = 0; i < argc; i++)
         length += strlen(argv[i]) + 1;
     o->sources = calloc((size_t)argc + 1, sizeof *o->sources);
-    o->mounts = calloc(length, sizeof *o->mounts);
-    if (!o->sources || !o->mounts) {
+    o->mounts.paths = calloc(length, sizeof *o->mounts.paths);
+    o->source_mounts.paths = calloc(length, sizeof *o->source_mounts.paths);
+    if (!o->sources || !o->mounts.paths || !o->source_mounts.paths) {
         refuse(&p, "no memory");
         pc_options_free(o);
         return PC_REQUEST_REFUSED;
@@ -340,6 +376,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
 void pc_options_free(struct pc_options *o)
 {
     free(o->sources);
-    free(o->mounts);
+    free(o->mounts.paths);
+    free(o->source_mounts.paths);
     *o = (struct pc_options){0};
 }

@@ -15,16 +15,18 @@
 
 /* One SRC as it was found. */
 struct operand {
-    const char *path;   /* without slashes at its end */
+    const char *path;   /* without slashes at its end; relative to the mount points with -M */
+    const char *shown;  /* the same as messages show it */
     const char *name;   /* last component; "" for one that has none ("/", ".") */
     struct stat st;     /* of what is copied: a link to a directory is followed */
-    const char *target; /* relative to the mount points if there are any */
+    const char *target; /* where it lands; relative to the mount points with -m */
 };
 
 struct work {
     struct pc_plan *plan;
     const struct pc_options *options;
-    struct pc_mounts *mounts;
+    struct pc_mounts *sources;
+    struct pc_mounts *targets;
     char *problem;
     size_t size;
     struct operand *operands;
@@ -102,7 +104,7 @@ static const char *base_of(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* --- what DST means with -m --- */
+/* --- paths and mount points --- */
 
 static bool has_dot_dot(const char *path)
 {
@@ -116,7 +118,7 @@ static bool has_dot_dot(const char *path)
     return false;
 }
 
-/* DST below one of the mount points, as a path relative to it; NULL if it is below none. */
+/* An absolute path below one of the mount points, relative to it; NULL if it is below none. */
 static const char *below_mount(const struct pc_mounts *m, const char *path)
 {
     for (unsigned i = 0; i < m->count; i++) {
@@ -131,53 +133,70 @@ static const char *below_mount(const struct pc_mounts *m, const char *path)
     return NULL;
 }
 
-static int find_target(struct work *w)
+/* What an operand means on a set of mount points, in *out; without -m or -M it is itself. */
+static int resolve(struct work *w, const struct pc_mounts *m, const char *given, const char **out)
 {
-    const char *given = trimmed(w->plan, w->options->target);
-    if (!given)
-        return refuse_errno(w, -ENOMEM, "use", w->options->target);
-    w->target = given;
-    if (!w->mounts->paths)
+    *out = trimmed(w->plan, given);
+    if (!*out)
+        return refuse_errno(w, -ENOMEM, "use", given);
+    if (!m->paths)
         return 0;
-    if (has_dot_dot(given))
+    const char option = m == w->targets ? 'm' : 'M';
+    if (has_dot_dot(*out))
         return refuse(w, -EINVAL,
-                      "'%s' must not contain '..': with -m it is relative to each "
-                      "mount point",
-                      given);
-    if (given[0] != '/')
+                      "'%s' must not contain '..': with -%c it is relative to each mount point",
+                      given, option);
+    if (**out != '/')
         return 0;
-    w->target = below_mount(w->mounts, given);
-    if (!w->target)
-        return refuse(w, -EINVAL,
-                      "'%s' is below none of the mount points of -m: give a path "
-                      "relative to them",
-                      given);
-    return 0;
+    *out = below_mount(m, *out);
+    if (*out)
+        return 0;
+    return refuse(w, -EINVAL,
+                  "'%s' is below none of the mount points of -%c: give a path relative to them",
+                  given, option);
 }
 
-/* --- looking --- */
-
-/* The destination `path` through mount `i`, as the user would write it. */
-static const char *shown(struct work *w, unsigned i, const char *path)
+/* `path` through mount point `i`, as the user would write it; NULL when there is no memory. */
+static const char *shown(struct work *w, const struct pc_mounts *m, unsigned i, const char *path)
 {
-    if (!w->mounts->paths)
+    if (!m->paths)
         return path;
-    return strcmp(path, ".") == 0 ? w->mounts->paths[i]
-                                  : joined(w->plan, w->mounts->paths[i], path);
+    return strcmp(path, ".") == 0 ? m->paths[i] : joined(w->plan, m->paths[i], path);
 }
 
-static int open_target(struct work *w, unsigned i, const char *path, struct pc_handle *out)
+/* The destination in messages. */
+static const char *shown_target(struct work *w, const char *path)
 {
-    if (w->mounts->paths)
-        return pc_sys_open_beneath(w->mounts->handles[i], path, out);
+    const char *text = shown(w, w->targets, 0, path);
+    return text ? text : path;
+}
+
+static int open_in(const struct pc_mounts *m, unsigned i, const char *path, struct pc_handle *out)
+{
+    if (m->paths)
+        return pc_sys_open_beneath(m->handles[i], path, out);
     return pc_sys_open_root(path, out);
 }
 
-/* Attributes of a destination path through the first mount; follows links, as opening it will. */
-static int stat_target(struct work *w, const char *path, struct stat *st)
+/* Attributes of a path through the first mount point. */
+static int stat_in(struct work *w, const struct pc_mounts *m, const char *path, bool follow,
+                   struct stat *st)
 {
-    const char *full = shown(w, 0, path);
-    return full ? pc_sys_stat_path(full, true, st) : -ENOMEM;
+    const char *full = shown(w, m, 0, path);
+    return full ? pc_sys_stat_path(full, follow, st) : -ENOMEM;
+}
+
+/* The first refusal of a mount point that shows something else than the first. */
+static int check_agreement(struct work *w, const struct pc_mounts *m, const char *path)
+{
+    unsigned bad;
+    if (!m->paths)
+        return 0;
+    const int err = pc_mounts_agree(m, path, m == w->targets && !w->options->explain, &bad);
+    if (err == -EXDEV)
+        return refuse(w, err, "the mount points '%s' and '%s' do not show the same directory '%s'",
+                      m->paths[0], m->paths[bad], path);
+    return err ? refuse_errno(w, err, "use mount point", m->paths[bad]) : 0;
 }
 
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -188,13 +207,14 @@ static bool is_same(const struct stat *a, const struct stat *b)
 static int look_at_source(struct work *w, struct operand *op, const char *given)
 {
     struct stat followed;
-    op->path = trimmed(w->plan, given);
-    if (!op->path)
-        return refuse_errno(w, -ENOMEM, "use", given);
-    int err = pc_sys_stat_path(op->path, false, &op->st);
+    int err = resolve(w, w->sources, given, &op->path);
+    if (err)
+        return err;
+    op->shown = shown(w, w->sources, 0, op->path);
+    err = op->shown ? stat_in(w, w->sources, op->path, false, &op->st) : -ENOMEM;
     if (err)
         return refuse_errno(w, err, "copy from", given);
-    if (S_ISLNK(op->st.st_mode) && pc_sys_stat_path(op->path, true, &followed) == 0 &&
+    if (S_ISLNK(op->st.st_mode) && stat_in(w, w->sources, op->path, true, &followed) == 0 &&
         S_ISDIR(followed.st_mode))
         op->st = followed;
     if (!S_ISDIR(op->st.st_mode) && given[strlen(given) - 1] == '/')
@@ -202,7 +222,8 @@ static int look_at_source(struct work *w, struct operand *op, const char *given)
     op->name = base_of(op->path);
     if (strcmp(op->name, ".") == 0)
         op->name = "";
-    return 0;
+    return check_agreement(w, w->sources,
+                           S_ISDIR(op->st.st_mode) ? op->path : parent_of(w->plan, op->path));
 }
 
 /* Where an operand lands. */
@@ -212,11 +233,22 @@ static int find_place(struct work *w, struct operand *op)
     if (!w->into)
         return 0;
     if (strcmp(op->name, "..") == 0)
-        return refuse(w, -EISDIR, "'%s' has no name to give to its copy in '%s'", op->path,
+        return refuse(w, -EISDIR, "'%s' has no name to give to its copy in '%s'", op->shown,
                       w->options->target);
     op->target =
         strcmp(w->target, ".") == 0 && *op->name ? op->name : joined(w->plan, w->target, op->name);
     return op->target ? 0 : refuse_errno(w, -ENOMEM, "use", op->path);
+}
+
+/* Opens the nearest directory on a path of the destination that exists, in *at. */
+static int open_nearest(struct work *w, const char **at, struct pc_handle *out)
+{
+    int err = open_in(w->targets, 0, *at, out);
+    while (err == -ENOENT && strcmp(*at, "/") != 0 && strcmp(*at, ".") != 0) {
+        *at = parent_of(w->plan, *at);
+        err = *at ? open_in(w->targets, 0, *at, out) : -ENOMEM;
+    }
+    return err;
 }
 
 /* The destination must not be, or be inside of, a source directory: it would copy itself. */
@@ -224,24 +256,18 @@ static int check_inside(struct work *w, const struct operand *op)
 {
     struct pc_handle h = PC_HANDLE_NONE;
     struct stat st;
-    const char *at = shown(w, 0, op->target);
-    int err = at ? pc_sys_open_root(at, &h) : -ENOMEM;
-    const bool exists = err == 0;
-    while (err == -ENOENT && strcmp(at, "/") != 0 && strcmp(at, ".") != 0) {
-        at = parent_of(w->plan, at); /* the nearest one that exists */
-        err = at ? pc_sys_open_root(at, &h) : -ENOMEM;
-    }
+    const char *at = op->target;
+    int err = open_nearest(w, &at, &h);
     if (!err)
         err = pc_sys_stat(h, &st);
-    for (bool first = exists; !err; first = false) {
+    for (bool itself = at == op->target; !err; itself = false) {
         struct pc_handle up;
         struct stat above;
         if (is_same(&st, &op->st)) {
             pc_sys_close(&h);
-            return first ? refuse(w, -ELOOP, "'%s' and '%s' are the same directory", op->path,
-                                  shown(w, 0, op->target))
-                         : refuse(w, -ELOOP, "'%s' is inside '%s'", shown(w, 0, op->target),
-                                  op->path);
+            return refuse(w, -ELOOP,
+                          itself ? "'%s' and '%s' are the same directory" : "'%s' contains '%s'",
+                          op->shown, shown_target(w, op->target));
         }
         err = pc_sys_open_dir(h, "..", &up);
         if (err)
@@ -255,26 +281,41 @@ static int check_inside(struct work *w, const struct operand *op)
     }
     if (pc_handle_open(h))
         pc_sys_close(&h);
-    return err ? refuse_errno(w, err, "look at", shown(w, 0, op->target)) : 0;
+    return err ? refuse_errno(w, err, "look at", shown_target(w, op->target)) : 0;
 }
 
 static int check_place(struct work *w, const struct operand *op)
 {
-    struct stat st;
+    const char *target = shown_target(w, op->target);
     const bool directory = S_ISDIR(op->st.st_mode);
-    const int err = stat_target(w, op->target, &st);
+    struct stat st;
+    const int err = stat_in(w, w->targets, op->target, true, &st);
     if (err && err != -ENOENT)
-        return refuse_errno(w, err, "copy to", shown(w, 0, op->target));
+        return refuse_errno(w, err, "copy to", target);
     if (!err && directory && !S_ISDIR(st.st_mode))
-        return refuse(w, -ENOTDIR, "'%s' is not a directory, and '%s' is one",
-                      shown(w, 0, op->target), op->path);
+        return refuse(w, -ENOTDIR, "'%s' is not a directory, and '%s' is one", target, op->shown);
     if (!err && !directory && S_ISDIR(st.st_mode))
-        return refuse(w, -EISDIR, "'%s' is a directory, and '%s' is none", shown(w, 0, op->target),
-                      op->path);
+        return refuse(w, -EISDIR, "'%s' is a directory, and '%s' is none", target, op->shown);
     if (!err && !directory && is_same(&st, &op->st))
-        return refuse(w, -EEXIST, "'%s' and '%s' are the same file", op->path,
-                      shown(w, 0, op->target));
+        return refuse(w, -EEXIST, "'%s' and '%s' are the same file", op->shown, target);
     return directory ? check_inside(w, op) : 0;
+}
+
+/* The mount points of the destination, where its path begins to exist. */
+static int check_mounts(struct work *w)
+{
+    struct pc_handle h;
+    const char *at = w->target;
+    const int err = open_nearest(w, &at, &h);
+    if (err == -ENOTDIR && !w->into) { /* an existing file, which is to be replaced */
+        w->plan->existing = parent_of(w->plan, at);
+        return w->plan->existing ? check_agreement(w, w->targets, w->plan->existing) : -ENOMEM;
+    }
+    if (err)
+        return refuse_errno(w, err, "copy to", shown_target(w, w->target));
+    pc_sys_close(&h);
+    w->plan->existing = at;
+    return check_agreement(w, w->targets, at);
 }
 
 /* Everything that can be refused, before anything is made. */
@@ -283,18 +324,18 @@ static int look(struct work *w)
     const struct pc_options *o = w->options;
     struct stat st;
 
-    int err = find_target(w);
+    int err = resolve(w, w->targets, o->target, &w->target);
     for (unsigned i = 0; i < o->source_count && !err; i++)
         err = look_at_source(w, &w->operands[i], o->sources[i]);
     if (err)
         return err;
 
     const bool slash = o->target[strlen(o->target) - 1] == '/';
-    err = stat_target(w, w->target, &st);
+    err = stat_in(w, w->targets, w->target, true, &st);
     const bool is_dir = !err && S_ISDIR(st.st_mode);
     w->into = o->into || (!S_ISDIR(w->operands[0].st.st_mode) && (is_dir || slash));
     if (!err && !is_dir && w->into)
-        return refuse(w, -ENOTDIR, "'%s' is not a directory", shown(w, 0, w->target));
+        return refuse(w, -ENOTDIR, "'%s' is not a directory", shown_target(w, w->target));
 
     err = 0;
     for (unsigned i = 0; i < o->source_count && !err; i++)
@@ -303,11 +344,11 @@ static int look(struct work *w)
         for (unsigned j = 0; j < i; j++) {
             if (strcmp(w->operands[j].target, w->operands[i].target) == 0)
                 return refuse(w, -EEXIST, "'%s' and '%s' would both become '%s'",
-                              w->operands[j].path, w->operands[i].path, w->operands[i].target);
+                              w->operands[j].shown, w->operands[i].shown, w->operands[i].target);
         }
         err = check_place(w, &w->operands[i]);
     }
-    return err;
+    return err ? err : check_mounts(w);
 }
 
 /* --- making --- */
@@ -320,7 +361,7 @@ static int make_path(struct work *w, unsigned i, const char *path, mode_t mode,
                      struct pc_handle *out)
 {
     struct pc_handle parent;
-    int err = open_target(w, i, path, out);
+    int err = open_in(w->targets, i, path, out);
     if (err != -ENOENT)
         return err;
     const char *above = parent_of(w->plan, path);
@@ -336,21 +377,42 @@ static int make_path(struct work *w, unsigned i, const char *path, mode_t mode,
     return err;
 }
 
+/* Opens a directory of one side on all its mount points, and notes what messages call it. */
+static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode_t mode,
+                     struct pc_handle *handles, const char **labels)
+{
+    for (unsigned i = 0; i < m->count; i++) {
+        struct pc_fs fs;
+        labels[i] = shown(w, m, i, path);
+        if (!labels[i])
+            return refuse_errno(w, -ENOMEM, "open directory", path);
+        int err = m == w->targets ? make_path(w, i, path, mode, &handles[i])
+                                  : open_in(m, i, path, &handles[i]);
+        if (!err)
+            err = pc_sys_fs(handles[i], &fs);
+        if (err)
+            return refuse_errno(w, err, "open directory", labels[i]);
+        m->network |= fs.network;
+    }
+    w->plan->network |= m->network;
+    return 0;
+}
+
 static int open_root(struct work *w, const struct operand *op, struct pc_root *root)
 {
     struct pc_plan *p = w->plan;
+    const unsigned sources = w->sources->count;
     const bool directory = S_ISDIR(op->st.st_mode);
     const char *source = op->path;
     const char *target = op->target;
     mode_t mode = S_IRWXU;
-    struct pc_fs fs;
-    int err;
+    struct stat st;
 
     root->type = op->st.st_mode & S_IFMT;
     root->handles = malloc(p->ends * sizeof *root->handles);
     root->labels = calloc(p->ends, sizeof *root->labels);
     if (!root->handles || !root->labels)
-        return refuse_errno(w, -ENOMEM, "copy from", op->path);
+        return refuse_errno(w, -ENOMEM, "copy from", op->shown);
     for (unsigned i = 0; i < p->ends; i++)
         root->handles[i] = PC_HANDLE_NONE;
 
@@ -361,43 +423,35 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
         target = parent_of(p, target);
         mode = 0777 & ~w->options->keep.umask;
     }
-    err = source ? pc_sys_open_root(source, &root->handles[PC_SOURCE]) : -ENOMEM;
+    if (!source || !target)
+        return refuse_errno(w, -ENOMEM, "copy from", op->shown);
+    int err = open_side(w, w->sources, source, 0, root->handles, root->labels);
     if (!err)
-        err = pc_sys_fs(root->handles[PC_SOURCE], &fs);
+        err =
+            open_side(w, w->targets, target, mode, root->handles + sources, root->labels + sources);
     if (err)
-        return refuse_errno(w, err, "copy from", op->path);
-    root->labels[PC_SOURCE] = directory || strchr(op->path, '/') ? source : "";
-    p->network |= fs.network;
-
-    for (unsigned i = 0; i + 1 < p->ends; i++) {
-        struct pc_handle *h = &root->handles[i + 1];
-        root->labels[i + 1] = target ? shown(w, i, target) : NULL;
-        if (!root->labels[i + 1])
-            return refuse_errno(w, -ENOMEM, "copy to", op->target);
-        struct stat st = {0};
-        err = make_path(w, i, target, mode, h);
-        if (!err)
-            err = pc_sys_fs(*h, &fs);
-        if (!err)
-            err = pc_sys_stat(*h, &st);
-        if (err)
-            return refuse_errno(w, err, "make or open directory", root->labels[i + 1]);
-        w->mounts->network |= fs.network;
-        p->network |= fs.network;
-        if (i == 0) {
-            root->dev = st.st_dev;
-            root->ino = st.st_ino;
-        }
-    }
+        return err;
+    if (!directory && !w->sources->paths && !strchr(op->path, '/'))
+        root->labels[PC_SOURCE] = ""; /* "file", not "./file" */
+    err = pc_sys_stat(root->handles[sources], &st);
+    if (err)
+        return refuse_errno(w, err, "stat", root->labels[sources]);
+    root->dev = st.st_dev;
+    root->ino = st.st_ino;
     return 0;
 }
 
-int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts *m, char *problem,
-                 size_t size)
+int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts *sources,
+                 struct pc_mounts *targets, char *problem, size_t size)
 {
-    struct work w = {.plan = p, .options = o, .mounts = m, .problem = problem, .size = size};
+    struct work w = {.plan = p,
+                     .options = o,
+                     .sources = sources,
+                     .targets = targets,
+                     .problem = problem,
+                     .size = size};
 
-    *p = (struct pc_plan){.ends = 1 + m->count};
+    *p = (struct pc_plan){.ends = sources->count + targets->count};
     w.operands = calloc(o->source_count, sizeof *w.operands);
     p->roots = calloc(o->source_count, sizeof *p->roots);
     if (!w.operands || !p->roots) {
@@ -405,7 +459,7 @@ int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts
         return refuse_errno(&w, -ENOMEM, "use", o->target);
     }
     int err = look(&w);
-    for (unsigned i = 0; i < o->source_count && !err; i++) {
+    for (unsigned i = 0; i < o->source_count && !err && !o->explain; i++) {
         p->count = i + 1;
         err = open_root(&w, &w.operands[i], &p->roots[i]);
     }

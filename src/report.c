@@ -228,6 +228,24 @@ static void summary(const struct pc_report *r)
            bytes_text((double)bytes / span, rate, sizeof rate));
 }
 
+/* Everything on standard output is there, or the run has failed. */
+static enum pc_status flushed(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return PC_STATUS_DONE;
+    fprintf(stderr, "pcopy: cannot write to standard output: %s\n", strerror(errno));
+    return PC_STATUS_RUN;
+}
+
+enum pc_status pc_report_print(struct pc_report *r, const char *text)
+{
+    pthread_mutex_lock(&r->lock);
+    fputs(text, stdout);
+    const enum pc_status status = flushed();
+    pthread_mutex_unlock(&r->lock);
+    return status;
+}
+
 enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
 {
     pthread_mutex_lock(&r->lock);
@@ -236,10 +254,9 @@ enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
     r->line_open = false;
     if (!r->quiet)
         summary(r);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == PC_STATUS_DONE) {
-        fprintf(stderr, "pcopy: cannot write to standard output: %s\n", strerror(errno));
-        status = PC_STATUS_RUN;
-    }
+    const enum pc_status written = flushed();
+    if (status == PC_STATUS_DONE)
+        status = written;
     pthread_mutex_unlock(&r->lock);
 
     if (status != PC_STATUS_DONE)

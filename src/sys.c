@@ -11,11 +11,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/acl.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -90,9 +93,30 @@ int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *o
     return open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, out);
 }
 
-int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, struct pc_handle *out)
+int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, bool exclusive,
+                  struct pc_handle *out)
 {
-    return open_at(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode, out);
+    const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW;
+    struct stat st;
+    if (exclusive)
+        return open_at(dir, name, flags | O_EXCL, mode, out);
+    /* O_NONBLOCK: a FIFO of that name gives ENXIO or opens, but does not block. */
+    int err = open_at(dir, name, flags | O_NONBLOCK, mode, out);
+    if (err)
+        return err == -ELOOP || err == -ENXIO || err == -EISDIR || err == -EACCES || err == -ETXTBSY
+                   ? open_at(dir, name, flags | O_EXCL, mode, out)
+                   : err;
+    err = pc_sys_stat(*out, &st);
+    if (!err && (!S_ISREG(st.st_mode) || st.st_size != 0 || st.st_nlink != 1))
+        err = -EEXIST;
+    if (err)
+        pc_sys_close(out);
+    return err;
+}
+
+int pc_sys_create_readable(struct pc_handle dir, const char *name, struct pc_handle *out)
+{
+    return open_at(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, S_IRUSR | S_IWUSR, out);
 }
 
 int pc_sys_close(struct pc_handle *h)
@@ -160,6 +184,39 @@ int pc_sys_fs(struct pc_handle h, struct pc_fs *out)
     out->type = (uint64_t)sfs.f_type & 0xffffffffU;
     out->network = is_network(out->type);
     return 0;
+}
+
+/*
+ * A line of mountinfo: "36 35 0:50 / /mnt rw,noatime shared:1 - nfs4 server:/ rw,vers=4.2": mount ID
+ * first, and behind the hyphen type, source and options of the superblock.
+ */
+static bool parse_mount(const char *line, uint64_t id, struct pc_mount_info *out)
+{
+    const char *tail = strstr(line, " - ");
+    return tail && strtoull(line, NULL, 10) == id &&
+           sscanf(tail, " - %31s %255s %511s", out->type, out->source, out->options) == 3;
+}
+
+int pc_sys_mount_info(struct pc_handle h, struct pc_mount_info *out)
+{
+    struct statx stx;
+    int err;
+    RETRY(err, "statx", statx(h.fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx));
+    if (err)
+        return err;
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    if (!f)
+        return -errno;
+    char *line = NULL;
+    size_t size = 0;
+    err = -ENOENT;
+    while (err && (stx.stx_mask & STATX_MNT_ID) && getline(&line, &size, f) > 0) {
+        if (parse_mount(line, stx.stx_mnt_id, out))
+            err = 0;
+    }
+    free(line);
+    fclose(f);
+    return err;
 }
 
 int pc_sys_list_from(struct pc_listing *l, off_t from)
@@ -236,6 +293,21 @@ int pc_sys_next_data(struct pc_handle h, off_t at, off_t *begin, off_t *end)
         return (int)pos;
     *end = pos;
     return 0;
+}
+
+ssize_t pc_sys_copy_range(struct pc_handle from, off_t from_at, struct pc_handle to, off_t to_at,
+                          size_t size)
+{
+    ssize_t n;
+    RETRY(n, "copy_file_range", copy_file_range(from.fd, &from_at, to.fd, &to_at, size, 0));
+    return n;
+}
+
+int pc_sys_clone(struct pc_handle from, struct pc_handle to)
+{
+    int err;
+    RETRY(err, "ioctl", ioctl(to.fd, FICLONE, from.fd));
+    return err;
 }
 
 int pc_sys_truncate(struct pc_handle h, off_t size)

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "pcopy/copy.h"
+#include "pcopy/explain.h"
 #include "pcopy/plan.h"
 #include "pcopy/queue.h"
 #include "pcopy/walk.h"
@@ -49,7 +50,8 @@
 struct run {
     const struct pc_options *options;
     struct pc_report *report;
-    struct pc_mounts mounts;
+    struct pc_mounts sources;
+    struct pc_mounts targets;
     struct pc_plan plan;
     struct pc_tree *tree;
     struct pc_queue *queue;
@@ -382,7 +384,8 @@ static size_t choose_sizes(struct run *run)
 
     size_t files = limit.rlim_cur > (1U << 20) ? 1U << 20 : (size_t)limit.rlim_cur;
     const size_t fixed = RESERVED_FILES + (size_t)run->plan.count * run->plan.ends +
-                         run->mounts.count + (size_t)FILES_PER_WALKER * run->walkers;
+                         run->sources.count + run->targets.count +
+                         (size_t)FILES_PER_WALKER * run->walkers;
     files = files > fixed + FILES_PER_JOB ? files - fixed : FILES_PER_JOB;
     if (run->jobs > files / FILES_PER_JOB) {
         const unsigned fit = (unsigned)(files / FILES_PER_JOB);
@@ -403,18 +406,19 @@ static int prepare(struct run *run)
     const struct pc_walk_events events = {run, enter, emit, walk_failed};
     const size_t max_dirs = choose_sizes(run);
 
-    int err = pc_tree_new(&run->tree, run->plan.ends, max_dirs);
+    int err = pc_tree_new(&run->tree, run->sources.count, run->plan.ends, max_dirs);
     if (!err)
         err = pc_queue_new(&run->queue, SHARDS, o->queue_size, run->plan.network);
     if (!err)
-        err = pc_walk_new(&run->walk, run->tree, o->one_file_system, &events);
+        err = pc_walk_new(&run->walk, run->tree, &run->sources, o->one_file_system, &events);
     if (err)
         return err;
     run->config = (struct pc_copy_config){
         .tree = run->tree,
-        .mounts = &run->mounts,
+        .sources = &run->sources,
+        .targets = &run->targets,
         .keep = o->keep,
-        .fsync = o->fsync == PC_FSYNC_FILE || run->mounts.network,
+        .fsync = o->fsync == PC_FSYNC_FILE || run->targets.network,
         .buffer_size = o->buffer_size,
         .stop = &run->stop,
     };
@@ -463,6 +467,8 @@ static int feed_roots(struct run *run)
         int err = pc_tree_add_root(run->tree, root->handles, root->labels, &dir);
         if (err)
             return err;
+        /* Looking at the mount points may have moved its mtime, on only one of them visibly. */
+        atomic_store_explicit(&dir->dir->touched, true, memory_order_relaxed);
         if (!root->file) {
             pc_walk_add(run->walk, dir);
             continue;
@@ -517,7 +523,7 @@ static int flush(struct run *run)
     int result = 0;
     for (unsigned i = 0; i < run->plan.count; i++) {
         const struct pc_root *root = &run->plan.roots[i];
-        for (unsigned end = 1; end < run->plan.ends; end++) {
+        for (unsigned end = run->sources.count; end < run->plan.ends; end++) {
             const int err = pc_sys_syncfs(root->handles[end]);
             if (err) {
                 pc_report_error(run->report, "flush", root->labels[end], err, NULL);
@@ -551,12 +557,73 @@ static int transfer(struct run *run)
     return err;
 }
 
+/* Opens a set of mount points. */
+static bool open_mounts(struct run *run, struct pc_mounts *m, const struct pc_mount_list *list)
+{
+    unsigned bad;
+    const int err = pc_mounts_open(m, list->paths, list->count, run->options->allow_rootfs, &bad);
+    if (err)
+        pc_report_error(run->report, "use mount point", list->paths[bad], err,
+                        err == -ENODEV ? "nothing is mounted there, it is on the root file system: "
+                                         "mount it, or give --allow-rootfs"
+                                       : NULL);
+    return err == 0;
+}
+
+/* Opens what the operands name, or says why not. */
+static enum pc_status open_all(struct run *run)
+{
+    const struct pc_options *o = run->options;
+    char problem[1024];
+    if (!open_mounts(run, &run->sources, &o->source_mounts) ||
+        !open_mounts(run, &run->targets, &o->mounts))
+        return PC_STATUS_REFUSED;
+    const int err =
+        pc_plan_make(&run->plan, o, &run->sources, &run->targets, problem, sizeof problem);
+    if (err)
+        pc_report_note(run->report, "%s", problem);
+    return !err ? PC_STATUS_DONE : err == -EINVAL ? PC_STATUS_USAGE : PC_STATUS_REFUSED;
+}
+
+static enum pc_status explain(struct run *run)
+{
+    char *text = pc_explain(run->options, &run->plan, &run->sources, &run->targets);
+    if (!text)
+        return PC_STATUS_RUN;
+    const enum pc_status status = pc_report_print(run->report, text);
+    free(text);
+    return status;
+}
+
+/* The copy itself, and what is to be said about it. */
+static enum pc_status copy(struct run *run)
+{
+    enum pc_status status = PC_STATUS_DONE;
+    char *warning;
+    const struct pc_mounts *const sides[] = {&run->sources, &run->targets};
+    for (unsigned i = 0; i < 2; i++) {
+        warning = pc_explain_sharing(sides[i]);
+        if (warning)
+            pc_report_note(run->report, "%s", warning);
+        free(warning);
+    }
+
+    const int err = transfer(run);
+    if (atomic_load(&run->signal)) {
+        pc_report_note(run->report, "ended by a signal: %s", strsignal(atomic_load(&run->signal)));
+        status = PC_STATUS_SIGNAL;
+    } else if (err) {
+        pc_report_note(run->report, "the run failed: %s", strerror(-err));
+        status = PC_STATUS_RUN;
+    } else if (run->options->fsync != PC_FSYNC_NONE && flush(run) != 0) {
+        status = PC_STATUS_RUN;
+    }
+    return pc_report_end(run->report, status);
+}
+
 enum pc_status pc_transfer_run(const struct pc_options *o)
 {
     struct run run = {.options = o};
-    enum pc_status status = PC_STATUS_DONE;
-    char problem[1024];
-    unsigned bad;
 
     umask(0); /* modes are given as they shall be; o->keep.umask has the user's */
     pthread_mutex_init(&run.lock, NULL);
@@ -564,36 +631,16 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
     if (pc_report_new(&run.report, walker_slot(&run) + 1, o->quiet, o->verbose) != 0)
         return PC_STATUS_RUN;
 
-    int err = pc_mounts_open(&run.mounts, o->mounts, o->mount_count, &bad);
-    if (err) {
-        pc_report_error(run.report, "open mount point", o->mounts[bad], err, NULL);
-        status = PC_STATUS_REFUSED;
-    } else {
-        err = pc_plan_make(&run.plan, o, &run.mounts, problem, sizeof problem);
-        if (err) {
-            pc_report_note(run.report, "%s", problem);
-            status = err == -EINVAL ? PC_STATUS_USAGE : PC_STATUS_REFUSED;
-        }
-    }
-    if (status == PC_STATUS_DONE) {
-        err = transfer(&run);
-        if (atomic_load(&run.signal)) {
-            pc_report_note(run.report, "ended by a signal: %s",
-                           strsignal(atomic_load(&run.signal)));
-            status = PC_STATUS_SIGNAL;
-        } else if (err) {
-            pc_report_note(run.report, "the run failed: %s", strerror(-err));
-            status = PC_STATUS_RUN;
-        } else if (o->fsync != PC_FSYNC_NONE && flush(&run) != 0) {
-            status = PC_STATUS_RUN;
-        }
-        status = pc_report_end(run.report, status);
-    }
+    enum pc_status status = open_all(&run);
+    if (status == PC_STATUS_DONE)
+        status = o->explain ? explain(&run) : copy(&run);
+
     pc_walk_free(run.walk);
     pc_queue_free(run.queue);
     pc_tree_free(run.tree);
     pc_plan_free(&run.plan);
-    pc_mounts_close(&run.mounts);
+    pc_mounts_close(&run.targets);
+    pc_mounts_close(&run.sources);
     pc_report_free(run.report);
     free(run.workers);
     pthread_cond_destroy(&run.changed);

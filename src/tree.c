@@ -49,6 +49,7 @@ struct pc_group {
 };
 
 struct pc_tree {
+    unsigned sources; /* how many of the ends are only read; they come first */
     unsigned ends;
     bool privileged;
     atomic_size_t dirs;
@@ -65,11 +66,12 @@ struct pc_tree {
     size_t swept; /* buckets that pc_tree_take_first() has found empty */
 };
 
-int pc_tree_new(struct pc_tree **out, unsigned ends, size_t max_handles)
+int pc_tree_new(struct pc_tree **out, unsigned sources, unsigned ends, size_t max_handles)
 {
     struct pc_tree *t = calloc(1, sizeof *t);
     if (!t)
         return -ENOMEM;
+    t->sources = sources;
     t->ends = ends;
     t->privileged = geteuid() == 0;
     t->slot_count = max_handles;
@@ -295,7 +297,7 @@ static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
     pthread_mutex_lock(&d->lock);
     if (pin(e)) /* somebody was faster */
         goto out;
-    if (end == PC_SOURCE) {
+    if (end < t->sources) {
         err = pc_sys_open_dir(parent, d->name, &h);
     } else if (d->error) {
         err = d->error;
@@ -316,7 +318,7 @@ static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
         atomic_store_explicit(&e->recent, true, memory_order_relaxed);
         /* release: pairs with the acquire in pin(). */
         atomic_store_explicit(&e->users, 1, memory_order_release);
-    } else if (end != PC_SOURCE) {
+    } else if (end >= t->sources) {
         d->error = err;
         err = PC_DIR_FAILED;
     }

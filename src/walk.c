@@ -22,6 +22,7 @@
 
 struct pc_walk {
     struct pc_tree *tree;
+    const struct pc_mounts *sources;
     struct pc_walk_events events;
     bool one_file_system;
 
@@ -32,13 +33,14 @@ struct pc_walk {
     int error;     /* what ended the walk */
 };
 
-int pc_walk_new(struct pc_walk **out, struct pc_tree *tree, bool one_file_system,
-                const struct pc_walk_events *events)
+int pc_walk_new(struct pc_walk **out, struct pc_tree *tree, const struct pc_mounts *sources,
+                bool one_file_system, const struct pc_walk_events *events)
 {
     struct pc_walk *w = calloc(1, sizeof *w);
     if (!w)
         return -ENOMEM;
     w->tree = tree;
+    w->sources = sources;
     w->events = *events;
     w->one_file_system = one_file_system;
     pthread_mutex_init(&w->lock, NULL);
@@ -124,6 +126,12 @@ static int list(struct pc_walk *w, struct pc_dir *dir, struct pc_listing *l, str
     return 1;
 }
 
+/* The mount point through which a directory is read. */
+static unsigned end_of(const struct pc_walk *w, const struct pc_dir *dir)
+{
+    return pc_mounts_pick(w->sources, dir->seq, 0);
+}
+
 /* The attributes of a directory that was just opened, or could not be. */
 static int enter(struct pc_walk *w, struct pc_dir *dir, const struct pc_handle *h)
 {
@@ -131,11 +139,12 @@ static int enter(struct pc_walk *w, struct pc_dir *dir, const struct pc_handle *
     if (h) {
         err = pc_sys_stat(*h, &dir->st);
     } else if (dir->parent) {
+        const unsigned end = end_of(w, dir->parent);
         struct pc_handle parent;
-        err = pc_tree_open(w->tree, dir->parent, PC_SOURCE, &parent);
+        err = pc_tree_open(w->tree, dir->parent, end, &parent);
         if (!err) {
             err = pc_sys_stat_at(parent, dir->name, &dir->st);
-            pc_tree_close(dir->parent, PC_SOURCE);
+            pc_tree_close(dir->parent, end);
         }
         if (!err && !S_ISDIR(dir->st.st_mode))
             err = -ENOTDIR;
@@ -152,7 +161,9 @@ static int visit(struct pc_walk *w, struct pc_entry *entry, char *buffer, struct
     struct pc_dir *dir = entry->dir;
     struct pc_listing l = {.buffer = buffer, .size = BUFFER};
 
-    int err = pc_tree_open(w->tree, dir, PC_SOURCE, &l.dir);
+    const unsigned end = end_of(w, dir);
+
+    int err = pc_tree_open(w->tree, dir, end, &l.dir);
     if (err) {
         ev->failed(ev->context, dir, "", "open directory", err);
         /* It exists, but we may not look into it: it arrives empty, with its metadata. */
@@ -171,7 +182,7 @@ static int visit(struct pc_walk *w, struct pc_entry *entry, char *buffer, struct
     const bool other_device = dir->parent && dir->st.st_dev != dir->parent->st.st_dev;
     if (!err && !(w->one_file_system && other_device))
         result = list(w, dir, &l, found);
-    pc_tree_close(dir, PC_SOURCE);
+    pc_tree_close(dir, end);
     return result;
 }
 

@@ -18,7 +18,8 @@
 /* What all copiers of a run share; read-only but for `stop`. */
 struct pc_copy_config {
     struct pc_tree *tree;
-    const struct pc_mounts *mounts;
+    const struct pc_mounts *sources; /* the first ends of the tree ... */
+    const struct pc_mounts *targets; /* ... and those behind them */
     struct pc_keep keep;
     bool fsync;              /* each file before its times are set */
     size_t buffer_size;      /* bytes */
@@ -54,7 +55,7 @@ struct pc_result {
     int err;               /* negative errno */
     const char *operation; /* a verb with its object, e.g. "set mode of" */
     const char *why;       /* in place of the text of `err`, or NULL */
-    unsigned end;          /* where it happened: PC_SOURCE, or 1 + mount */
+    unsigned end;          /* of the tree, where it happened */
 };
 
 /* Gives a copier its buffer. 0 or -ENOMEM. */

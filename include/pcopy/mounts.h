@@ -1,8 +1,9 @@
 /*
- * mounts: the mount points through which the destination is written.
+ * mounts: the mount points through which one side of the copy is reached.
  *
- * Without -m there is one. With -m A,B,... there are several mounts of one export: the same
- * directory of the server, reached over different connections. Thread-safe once opened.
+ * Without -m (or -M for the source) there is one, and it has no name. With -m A,B,... there are several
+ * mounts of one export: the same directory of the server, over different connections.
+ * A set is thread-safe once it is opened.
  */
 #ifndef PCOPY_MOUNTS_H
 #define PCOPY_MOUNTS_H
@@ -14,27 +15,56 @@
 
 struct pc_mounts {
     unsigned count;
-    const char *const *paths;  /* as given; NULL for a single destination without -m */
-    struct pc_handle *handles; /* of the mount points; none without -m */
-    bool network;
+    const char *const *paths;  /* as given; NULL where the one mount point has no name */
+    struct pc_handle *handles; /* of the named mount points */
+    bool network;              /* set by who opens directories on them */
+};
+
+/* What mount points have in common that keeps them from working in parallel. */
+enum pc_sharing {
+    PC_SHARING_NOTHING,
+    PC_SHARING_SUPERBLOCK, /* one cache and one lock for each directory: nothing is parallel */
+    PC_SHARING_CONNECTION, /* one server address: no more bandwidth than one mount */
 };
 
 /*
- * Opens `count` mount points; `paths` must outlive them. With count 0 there is one destination that
- * is not named by a mount point. Returns 0, -ENOMEM, or what opening failed with; *bad is then the
- * index of the path.
+ * Opens `count` mount points; `paths` must outlive them. With count 0 the set has one without a name.
+ * A path on the root file system has nothing mounted on it, and unless `allow_root` gives -ENODEV.
+ * Returns 0, -ENOMEM, or what opening failed with; *bad is then the index of the path.
  */
-int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count, unsigned *bad);
+int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count, bool allow_root,
+                   unsigned *bad);
 
 /* Closes the mount points. */
 void pc_mounts_close(struct pc_mounts *m);
 
 /*
- * The mount point for the `entry`th entry of the `dir`th directory, from 0 to count - 1.
+ * Finds out whether directory `path` (relative, it exists on the first mount point) is the same one on
+ * all. Inode numbers tell most; to be sure, if `writable`, a probe file is made through the first,
+ * looked for through the others, and removed. Returns 0; -EXDEV if *bad is the index of one that
+ * shows something else; or another negative errno of *bad.
+ */
+int pc_mounts_agree(const struct pc_mounts *m, const char *path, bool writable, unsigned *bad);
+
+/*
+ * What mount point `i` shares with one that comes before it in the set; *other is the first such.
+ * Only network file systems can be told apart.
+ */
+enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigned *other);
+
+/*
+ * THE choice: the mount point for the `entry`th entry of the `dir`th directory, 0 to count - 1.
+ *
  * The entries of one directory go round-robin, because what limits one mount is the lock of the
- * directory (the client holds it across each CREATE); directories start at different mounts, so that
- * many small ones are spread as well.
+ * directory, which the client holds across the round trip of each CREATE. Directories start at
+ * different mount points, so that many small ones are spread as well.
  */
 unsigned pc_mounts_pick(const struct pc_mounts *m, size_t dir, size_t entry);
+
+/*
+ * Value of option `name` among mount options "a,name=value,b" in `value` of `size` bytes; "" for one
+ * that has no value. False, and an empty `value`, if it is not there.
+ */
+bool pc_mounts_option(const char *options, const char *name, char *value, size_t size);
 
 #endif

@@ -19,16 +19,25 @@ enum pc_fsync {
     PC_FSYNC_FILE, /* each file, and as PC_FSYNC_END */
 };
 
+/* A list of mount points. */
+struct pc_mount_list {
+    const char **paths;
+    unsigned count; /* 0: the option was not given */
+};
+
 struct pc_options {
     const char **sources; /* SRC operands, at least one */
     unsigned source_count;
-    const char *target; /* DST, or the DIR of -t */
-    bool into;          /* sources land inside the target: -t, or several of them */
-    const char **mounts;
-    unsigned mount_count; /* 0: no -m */
-    unsigned jobs;        /* 0: to be chosen by file system */
-    unsigned walkers;     /* 0: likewise */
-    struct pc_keep keep;  /* with the ids and the umask of the process */
+    const char *target;                 /* DST, or the DIR of -t */
+    bool into;                          /* sources land inside the target: -t, or several of them */
+    struct pc_mount_list mounts;        /* -m: through which the target is written */
+    struct pc_mount_list source_mounts; /* -M: through which the sources are read */
+    bool allow_rootfs;                  /* mount points may be on the root file system */
+    bool explain;        /* say what would be done with the mount points, do nothing */
+    bool json;           /* and say it in JSON */
+    unsigned jobs;       /* 0: to be chosen by file system */
+    unsigned walkers;    /* 0: likewise */
+    struct pc_keep keep; /* with the ids and the umask of the process */
     bool one_file_system;
     bool verbose;
     bool quiet;

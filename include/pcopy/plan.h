@@ -15,13 +15,12 @@
 
 /* One SRC and where it lands. Handles and labels have one element for each end of the tree. */
 struct pc_root {
-    struct pc_handle
-        *handles;        /* open directories: the source, then the destination on each mount */
-    const char **labels; /* what messages call them */
-    mode_t type;         /* S_IFMT bits of SRC */
-    const char *file;    /* SRC is no directory: its name in the source directory, */
-    const char *to;      /* and at the destination */
-    dev_t dev;           /* of the destination directory, on the first mount */
+    struct pc_handle *handles; /* open directories, the same one on each mount point of its side */
+    const char **labels;       /* what messages call them */
+    mode_t type;               /* S_IFMT bits of SRC */
+    const char *file;          /* SRC is no directory: its name in the source directory, */
+    const char *to;            /* and at the destination */
+    dev_t dev;                 /* of the destination directory, on its first mount point */
     ino_t ino;
 };
 
@@ -29,19 +28,22 @@ struct pc_plan {
     struct pc_root *roots;
     unsigned count;
     unsigned ends;
-    bool network; /* a source or the destination is on a network file system */
+    const char *existing; /* the nearest directory on DST's path that exists; as DST with -m */
+    bool network;         /* a source or the destination is on a network file system */
     char **strings;
     size_t string_count;
 };
 
 /*
- * Makes the plan and opens its roots; what is missing of DST's path is made, once everything else is
- * checked. `o` and `m` must outlive the plan; sets m->network. Returns 0; -EINVAL for a DST that makes
- * no sense on the command line; another negative errno for operands that are refused. Then `problem`
- * (of `size` bytes) holds a line that names the operand. The plan is to be freed in any case.
+ * Looks at the operands and refuses what cannot be copied, or, with -m and -M, mount points that do not
+ * show the same directory; then makes what is missing of DST's path and opens the roots. With `o->explain`
+ * it makes nothing and has no roots. All arguments must outlive the plan; sets `network` of both sets.
+ * Returns 0; -EINVAL for a path that makes no sense on the command line; another negative errno for
+ * operands that are refused. Then `problem` (of `size` bytes) holds a line that names the operand. The
+ * plan is to be freed in any case.
  */
-int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts *m, char *problem,
-                 size_t size);
+int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts *sources,
+                 struct pc_mounts *targets, char *problem, size_t size);
 void pc_plan_free(struct pc_plan *p);
 
 #endif

@@ -67,6 +67,9 @@ __attribute__((format(printf, 2, 3))) void pc_report_note(struct pc_report *r, c
 /* With `verbose`: the name of an entry that was copied, on standard output. */
 void pc_report_entry(struct pc_report *r, const char *path);
 
+/* `text` on standard output, as it is; PC_STATUS_RUN if it cannot be written. */
+enum pc_status pc_report_print(struct pc_report *r, const char *text);
+
 /* True if pc_report_progress() is wanted: standard error is a terminal, and not `quiet`. */
 bool pc_report_has_progress(const struct pc_report *r);
 

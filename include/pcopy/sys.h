@@ -41,6 +41,13 @@ struct pc_fs {
     bool network;  /* round trips decide, and errors of write-back may come late */
 };
 
+/* How a file system is mounted, from /proc/self/mountinfo (proc(5)). */
+struct pc_mount_info {
+    char type[32];     /* "nfs4", "xfs" */
+    char source[256];  /* "server:/export", "/dev/sda1" */
+    char options[512]; /* those of the superblock, e.g. "rw,vers=4.2,addr=10.0.0.1" */
+};
+
 /* One name of a directory, valid until the next call on its listing. */
 struct pc_name {
     const char *name;
@@ -81,9 +88,15 @@ int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *o
 
 /*
  * New file `name` for writing with permission bits `mode` (the process runs with umask 0).
- * -EEXIST if there is anything of that name.
+ * -EEXIST if there is anything of that name; without `exclusive` an empty regular file that has no
+ * other name is taken as well. Then NFSv4 saves a round trip under the lock of the directory: the
+ * Linux client confirms an exclusive create with a SETATTR of its own.
  */
-int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, struct pc_handle *out);
+int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, bool exclusive,
+                  struct pc_handle *out);
+
+/* The same, exclusive, for a file of the owner's own that is to be read as well. */
+int pc_sys_create_readable(struct pc_handle dir, const char *name, struct pc_handle *out);
 
 /* Closes and forgets the handle. The error of a file that was written is an error of its data. */
 int pc_sys_close(struct pc_handle *h);
@@ -96,6 +109,9 @@ int pc_sys_stat_path(const char *path, bool follow, struct stat *out);
 
 /* What file system `h` is on. */
 int pc_sys_fs(struct pc_handle h, struct pc_fs *out);
+
+/* How the file system that `h` is on is mounted; -ENOENT where the kernel does not tell. */
+int pc_sys_mount_info(struct pc_handle h, struct pc_mount_info *out);
 
 /* Starts a listing at position `from`: 0, or the `next` of a name already seen. */
 int pc_sys_list_from(struct pc_listing *l, off_t from);
@@ -114,6 +130,16 @@ int pc_sys_write(struct pc_handle h, const void *buffer, size_t size, off_t at);
  * Where the file system keeps no map of holes the whole rest is data (lseek(2), SEEK_DATA).
  */
 int pc_sys_next_data(struct pc_handle h, off_t at, off_t *begin, off_t *end);
+
+/*
+ * Lets the file system copy up to `size` bytes between two of its files: copy_file_range(2). Returns
+ * the count, which may be short; -EXDEV or -EOPNOTSUPP where it cannot.
+ */
+ssize_t pc_sys_copy_range(struct pc_handle from, off_t from_at, struct pc_handle to, off_t to_at,
+                          size_t size);
+
+/* Makes `to` share the blocks of `from`: FICLONE of ioctl_ficlone(2). */
+int pc_sys_clone(struct pc_handle from, struct pc_handle to);
 
 /* Sets the size of an open file. */
 int pc_sys_truncate(struct pc_handle h, off_t size);

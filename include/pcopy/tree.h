@@ -1,7 +1,7 @@
 /*
  * tree: entries (the unit of work), the directories they are in, and hard-link groups.
  *
- * A directory exists once for all ends: end 0 is the source, the others are the mount points of the
+ * A directory exists once for all ends: first the mount points of the source, then those of the
  * destination. On each end it may have an open handle; handles are opened when they are needed, from
  * the parent's, and closed when there are too many.
  *
@@ -22,7 +22,7 @@
 
 #include "pcopy/sys.h"
 
-#define PC_SOURCE 0 /* the end that is read; ends 1 to n are the mount points that are written */
+#define PC_SOURCE 0 /* the first end that is read, which messages name */
 
 /*
  * What pc_tree_open() returns on a destination end when the directory, or one above it, could not be
@@ -86,10 +86,10 @@ struct pc_left {
 };
 
 /*
- * Makes a tree with `ends` ends whose cache keeps at most `max_handles` directories open at a time
+ * Makes a tree with `ends` ends, the first `sources` of which are only read, whose cache keeps at most `max_handles` directories open at a time
  * (at least two for each thread that uses it). Returns 0 or -ENOMEM.
  */
-int pc_tree_new(struct pc_tree **out, unsigned ends, size_t max_handles);
+int pc_tree_new(struct pc_tree **out, unsigned sources, unsigned ends, size_t max_handles);
 
 /* Frees the tree, with hard-link groups that were not taken. All directories must be retired. */
 void pc_tree_free(struct pc_tree *t);
@@ -117,7 +117,7 @@ int pc_tree_add_entry(struct pc_dir *dir, const char *name, mode_t type, struct 
 
 /*
  * Opens `dir` on `end` and pins it until pc_tree_close(). On a destination end a directory that does
- * not exist is made, its parents first. Returns 0; -errno on the source end; PC_DIR_FAILED on others.
+ * not exist is made, its parents first. Returns 0; -errno on a source end; PC_DIR_FAILED on others.
  */
 int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_handle *out);
 void pc_tree_close(struct pc_dir *dir, unsigned end);

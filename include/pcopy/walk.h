@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "pcopy/mounts.h"
 #include "pcopy/tree.h"
 
 struct pc_walk;
@@ -32,11 +33,12 @@ struct pc_walk_events {
 };
 
 /*
- * Makes a walk over `tree`. With `one_file_system` directories on other devices than their root's
+ * Makes a walk over `tree`, which reads each directory through one of the mount points `sources` (to
+ * outlive the walk). With `one_file_system` directories on other devices than their root's
  * are emitted, but not listed. `events` is copied. Returns 0 or -ENOMEM.
  */
-int pc_walk_new(struct pc_walk **out, struct pc_tree *tree, bool one_file_system,
-                const struct pc_walk_events *events);
+int pc_walk_new(struct pc_walk **out, struct pc_tree *tree, const struct pc_mounts *sources,
+                bool one_file_system, const struct pc_walk_events *events);
 
 /* Adds the entry of a directory to be walked; the walk now owns it. Before the threads start. */
 void pc_walk_add(struct pc_walk *w, struct pc_entry *root);
