@@ -440,7 +440,10 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
         return;
     }
     operation = "stat";
-    err = pc_sys_stat(to, &now);
+    if (dir->made) /* nobody has changed it since */
+        now = dir->there;
+    else
+        err = pc_sys_stat(to, &now);
     if (!err)
         err = pc_meta_apply(keep, from, &dir->st, to, &now, &result->lost, &operation);
     /* The times that one mount has cached say nothing of what was made through another. */

@@ -47,6 +47,15 @@ static inline int fault(const char *call)
         }                                                                                          \
     } while ((result) == -EINTR)
 
+/* The name of a descriptor for calls that refuse one opened with O_PATH. */
+#define PROC_PATH sizeof "/proc/self/fd/-2147483648"
+
+static const char *proc_path(struct pc_handle h, char out[PROC_PATH])
+{
+    snprintf(out, PROC_PATH, "/proc/self/fd/%d", h.fd);
+    return out;
+}
+
 static int open_at(struct pc_handle dir, const char *name, int flags, mode_t mode,
                    struct pc_handle *out)
 {
@@ -86,6 +95,17 @@ int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle
 int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out)
 {
     return open_at(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, out);
+}
+
+int pc_sys_open_place(struct pc_handle dir, const char *name, struct pc_handle *out)
+{
+    int err = open_at(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, out);
+    if (err)
+        return err;
+    /* One look inside, before many threads come: each of them would ask the server for permission
+     * (ACCESS) as long as the client has no answer cached. Whether we may is found out later. */
+    RETRY(err, "faccessat", faccessat(out->fd, ".", F_OK, 0));
+    return 0;
 }
 
 int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out)
@@ -388,7 +408,7 @@ int pc_sys_unlink(struct pc_handle dir, const char *name)
 int pc_sys_chown(struct pc_handle h, uid_t uid, gid_t gid)
 {
     int err;
-    RETRY(err, "fchown", fchown(h.fd, uid, gid));
+    RETRY(err, "fchown", fchownat(h.fd, "", uid, gid, AT_EMPTY_PATH));
     return err;
 }
 
@@ -403,6 +423,10 @@ int pc_sys_chmod(struct pc_handle h, mode_t mode)
 {
     int err;
     RETRY(err, "fchmod", fchmod(h.fd, mode));
+    if (err == -EBADF) {
+        char path[PROC_PATH];
+        RETRY(err, "chmod", chmod(proc_path(h, path), mode));
+    }
     return err;
 }
 
@@ -410,7 +434,8 @@ int pc_sys_times(struct pc_handle h, struct timespec atime, struct timespec mtim
 {
     const struct timespec times[2] = {atime, mtime};
     int err;
-    RETRY(err, "futimens", futimens(h.fd, times));
+    /* AT_EMPTY_PATH since Linux 5.8; unlike futimens(3) it takes a place too. */
+    RETRY(err, "futimens", utimensat(h.fd, "", times, AT_EMPTY_PATH));
     return err;
 }
 
@@ -441,19 +466,22 @@ int pc_sys_set_xattr(struct pc_handle h, const char *name, const void *value, si
 {
     int err;
     RETRY(err, "fsetxattr", fsetxattr(h.fd, name, value, size, 0));
+    if (err == -EBADF) {
+        char path[PROC_PATH];
+        RETRY(err, "setxattr", setxattr(proc_path(h, path), name, value, size, 0));
+    }
     return err;
 }
 
 /* libacl has no call for the default ACL of a descriptor: go through its name under /proc. */
 static int copy_default_acl(struct pc_handle from, struct pc_handle to)
 {
-    char path[sizeof "/proc/self/fd/-2147483648"];
+    char path[PROC_PATH];
     int err = 0;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", from.fd);
-    acl_t acl = acl_get_file(path, ACL_TYPE_DEFAULT);
+    acl_t acl = acl_get_file(proc_path(from, path), ACL_TYPE_DEFAULT);
     if (!acl)
         return -errno;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", to.fd);
+    proc_path(to, path);
     if (acl_entries(acl) == 0) {
         if (acl_delete_def_file(path) < 0)
             err = -errno;
@@ -472,7 +500,9 @@ int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory)
     acl_t acl = acl_get_fd(from.fd);
     if (!acl)
         return -errno;
-    if (acl_set_fd(to.fd, acl) < 0)
+    char path[PROC_PATH];
+    if (directory ? acl_set_file(proc_path(to, path), ACL_TYPE_ACCESS, acl) < 0
+                  : acl_set_fd(to.fd, acl) < 0)
         err = -errno;
     acl_free(acl);
     if (!err && directory)

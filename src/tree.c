@@ -272,14 +272,18 @@ static int make(struct pc_tree *t, struct pc_dir *d, struct pc_handle parent, st
     } else if (err != -EEXIST) {
         return err;
     }
-    err = pc_sys_open_dir(parent, d->name, h);
-    if (err || d->made || t->privileged)
+    const bool new = err == 0;
+    err = pc_sys_open_place(parent, d->name, h);
+    if (err || (!new && t->privileged))
         return err;
 
-    /* An existing directory that its owner may not write in: open it up until it gets its mode. */
+    /* Asked now the client knows the attributes of a new directory; later that is a round trip. */
     struct stat st;
     err = pc_sys_stat(*h, &st);
-    if (!err && st.st_uid == geteuid() && (st.st_mode & S_IRWXU) != S_IRWXU)
+    if (!err && new)
+        d->there = st;
+    /* An existing directory that its owner may not write in: open it up until it gets its mode. */
+    if (!err && !new &&st.st_uid == geteuid() && (st.st_mode & S_IRWXU) != S_IRWXU)
         err = pc_sys_chmod(*h, (st.st_mode & 07777) | S_IRWXU);
     if (err)
         pc_sys_close(h);
@@ -304,7 +308,7 @@ static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
     } else {
         /* Made through another mount it may be missing here: a cached negative lookup. Then making
          * it again asks the server, which says EEXIST. */
-        err = d->made ? pc_sys_open_dir(parent, d->name, &h) : -ENOENT;
+        err = d->made ? pc_sys_open_place(parent, d->name, &h) : -ENOENT;
         if (err == -ENOENT || err == -ESTALE)
             err = make(t, d, parent, &h);
     }

@@ -77,8 +77,15 @@ int pc_sys_open_root(const char *path, struct pc_handle *out);
  */
 int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle *out);
 
-/* Directory `name` in `dir`; a symbolic link gives -ENOTDIR or -ELOOP. */
+/* Directory `name` in `dir`, to be listed; a symbolic link gives -ENOTDIR or -ELOOP. */
 int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out);
+
+/*
+ * The same, not to be listed, but to make things in and set metadata of: O_PATH. An NFS client asks the
+ * server for the attributes of a directory that is opened in the ordinary way (close-to-open consistency,
+ * nfs(5)), and needs no permission to read it.
+ */
+int pc_sys_open_place(struct pc_handle dir, const char *name, struct pc_handle *out);
 
 /*
  * File `name` for reading. O_NONBLOCK keeps a FIFO put in its place from blocking us; the caller

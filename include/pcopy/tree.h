@@ -52,8 +52,9 @@ struct pc_dir {
     bool implied;              /* only there to hold entries: has no metadata to give */
     atomic_uint pending;
     atomic_bool touched;  /* something was made in it by this run, so its mtime has moved */
-    pthread_mutex_t lock; /* for the three below, and for opening an end */
+    pthread_mutex_t lock; /* for those below, and for opening an end */
     bool made;            /* it did not exist before this run */
+    struct stat there;    /* if `made`: its attributes at the destination when it was new */
     int error;            /* why it could not be made, or 0 */
     struct pc_dir_end *ends;
     char name[];
