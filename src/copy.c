@@ -148,7 +148,9 @@ static bool copy_sparse(struct job *j)
         }
         if (err)
             return fail(j->r, PC_SOURCE, "find data in", err);
-        if (end > j->src.st_size) /* it has grown: what came later is not ours */
+        /* It has grown, and what came later is not ours; or it changed under our eyes and there is a
+         * hole now where we were told of data. Then copy the rest as it is, rather than ask again. */
+        if (end > j->src.st_size || end <= begin)
             end = j->src.st_size;
         if (!copy_range(j, begin, end))
             return false;

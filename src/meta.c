@@ -189,6 +189,11 @@ int pc_meta_apply_at(const struct pc_keep *keep, const struct stat *src, struct 
             err = forgive_group(keep, pc_sys_chown_at(dir, name, uid, gid));
         }
     }
+    const mode_t mode = final_mode(keep, src, false);
+    if (!err && !S_ISLNK(src->st_mode) && mode != pc_meta_make_mode(keep, src)) {
+        *operation = "set mode of";
+        err = pc_sys_chmod_at(dir, name, mode);
+    }
     if (!err && keep->times) {
         *operation = "set times of";
         err = pc_sys_times_at(dir, name, src->st_atim, src->st_mtim);

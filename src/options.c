@@ -305,9 +305,9 @@ static bool refuse_option(int result, char **argv, struct problem *p)
 {
     if (result == ':')
         return refuse(p, "option '%s' needs an argument", argv[optind - 1]);
-    if (optopt && optopt < 256)
+    if (strncmp(argv[optind - 1], "--", 2) != 0)
         return refuse(p, "unknown option '-%c'", optopt);
-    return refuse(p, "%s option '%s'", optopt ? "an argument is not taken by" : "unknown",
+    return refuse(p, "%s option '%s'", optopt ? "no argument is taken by" : "unknown",
                   argv[optind - 1]);
 }
 

@@ -77,13 +77,16 @@ static uint64_t sum(const struct pc_report *r, enum pc_count which)
     return total;
 }
 
-/* A name as it may be shown on a terminal: what is not printable, and what ends a name, is escaped. */
-static void put_name(const struct pc_report *r, FILE *f, const char *name)
+/*
+ * Text with names in it as it may be shown on a terminal: what is not printable is escaped; with
+ * `quoted`, for a name that stands in quotes, these and the backslash as well.
+ */
+static void put_text(const struct pc_report *r, FILE *f, const char *text, bool quoted)
 {
     const locale_t before = r->utf8 ? uselocale(r->utf8) : (locale_t)0;
     mbstate_t state;
     memset(&state, 0, sizeof state);
-    for (const char *at = name; *at;) {
+    for (const char *at = text; *at;) {
         wchar_t c;
         const size_t n = mbrtowc(&c, at, strlen(at), &state);
         if (n == (size_t)-1 || n == (size_t)-2) {
@@ -92,7 +95,7 @@ static void put_name(const struct pc_report *r, FILE *f, const char *name)
         } else if (c == L'\n') {
             fputs("\\n", f);
             at++;
-        } else if (c == L'\\' || c == L'\'') {
+        } else if (quoted && (c == L'\\' || c == L'\'')) {
             fprintf(f, "\\%c", *at++);
         } else if (!iswprint((wint_t)c)) {
             for (size_t i = 0; i < n; i++)
@@ -123,21 +126,26 @@ void pc_report_error(struct pc_report *r, const char *operation, const char *pat
     pthread_mutex_lock(&r->lock);
     FILE *f = begin_line(r);
     fprintf(f, "cannot %s '", operation);
-    put_name(r, f, path);
+    put_text(r, f, path, true);
     fprintf(f, "': %s\n", why ? why : strerror_r(-err, text, sizeof text));
     pthread_mutex_unlock(&r->lock);
 }
 
 void pc_report_note(struct pc_report *r, const char *format, ...)
 {
+    char *text = NULL;
     va_list args;
     va_start(args, format);
+    const int n = vasprintf(&text, format, args);
+    va_end(args);
+
     pthread_mutex_lock(&r->lock);
     FILE *f = begin_line(r);
-    vfprintf(f, format, args);
+    put_text(r, f, n < 0 ? "no memory for a message" : text, false);
     fputc('\n', f);
     pthread_mutex_unlock(&r->lock);
-    va_end(args);
+    if (n >= 0)
+        free(text);
 }
 
 void pc_report_entry(struct pc_report *r, const char *path)
@@ -145,7 +153,7 @@ void pc_report_entry(struct pc_report *r, const char *path)
     if (!r->verbose)
         return;
     pthread_mutex_lock(&r->lock);
-    put_name(r, stdout, path);
+    put_text(r, stdout, path, true);
     fputc('\n', stdout);
     pthread_mutex_unlock(&r->lock);
 }

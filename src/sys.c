@@ -36,7 +36,10 @@ static inline int fault(const char *call)
     return fault_hook ? fault_hook(call) : 0;
 }
 
-/* result = CALL as -errno, retried while a signal interrupts it. `name` is what the hook sees. */
+/*
+ * result = CALL as -errno, retried while a signal interrupts it. `name` is what the hook sees. CALL must
+ * not use `result`, which the hook's answer goes through first.
+ */
 #define RETRY(result, name, call)                                                                  \
     do {                                                                                           \
         (result) = fault(name);                                                                    \
@@ -308,7 +311,7 @@ int pc_sys_next_data(struct pc_handle h, off_t at, off_t *begin, off_t *end)
     if (pos < 0)
         return (int)pos;
     *begin = pos;
-    RETRY(pos, "lseek", lseek(h.fd, pos, SEEK_HOLE));
+    RETRY(pos, "lseek", lseek(h.fd, *begin, SEEK_HOLE));
     if (pos < 0)
         return (int)pos;
     *end = pos;
@@ -427,6 +430,20 @@ int pc_sys_chmod(struct pc_handle h, mode_t mode)
         char path[PROC_PATH];
         RETRY(err, "chmod", chmod(proc_path(h, path), mode));
     }
+    return err;
+}
+
+int pc_sys_chmod_at(struct pc_handle dir, const char *name, mode_t mode)
+{
+    struct pc_handle h;
+    int err = open_at(dir, name, O_PATH | O_NOFOLLOW, 0, &h);
+    if (err)
+        return err;
+    struct stat st;
+    err = pc_sys_stat(h, &st);
+    if (!err) /* the kernel would follow a link even from its own handle */
+        err = S_ISLNK(st.st_mode) ? -ELOOP : pc_sys_chmod(h, mode);
+    pc_sys_close(&h);
     return err;
 }
 

@@ -54,8 +54,8 @@ int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struc
                   const char **operation);
 
 /*
- * The same for a name that cannot be opened (symbolic links, special files), with the times. Its mode
- * is that which it was made with.
+ * The same for a name that cannot be opened (symbolic links, special files) and was just made with
+ * pc_meta_make_mode(), with the times.
  */
 int pc_meta_apply_at(const struct pc_keep *keep, const struct stat *src, struct pc_handle dir,
                      const char *name, const char **operation);

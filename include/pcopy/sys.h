@@ -176,6 +176,7 @@ int pc_sys_unlink(struct pc_handle dir, const char *name);
 int pc_sys_chown(struct pc_handle h, uid_t uid, gid_t gid);
 int pc_sys_chown_at(struct pc_handle dir, const char *name, uid_t uid, gid_t gid);
 int pc_sys_chmod(struct pc_handle h, mode_t mode);
+int pc_sys_chmod_at(struct pc_handle dir, const char *name, mode_t mode); /* no symbolic link */
 int pc_sys_times(struct pc_handle h, struct timespec atime, struct timespec mtime);
 int pc_sys_times_at(struct pc_handle dir, const char *name, struct timespec atime,
                     struct timespec mtime);
