@@ -254,7 +254,7 @@ int main(int argc, char **argv)
     prepare(interleave);
 
     double seconds = run(threads);
-    printf("%.3f seconds, %zu files, %llu bytes\n", seconds, list.file_count,
+    printf("%.6f seconds, %zu files, %llu bytes\n", seconds, list.file_count,
            (unsigned long long)bytes_copied);
     return 0;
 }

@@ -1,7 +1,6 @@
 #!/bin/bash
 # Each exit status, one by one.
 . "$(dirname "$0")/lib.sh"
-work_in_memory
 
 # ---- 0: all done
 
@@ -57,6 +56,7 @@ rmdir src/closed
 # ---- 24: entries vanished while we read. The program is stopped at its first file, all that it has
 # not copied yet is deleted, and what it had listed before is not there when it goes on.
 
+work_in_memory
 for attempt in 1 2 3 4 5; do
     rm -rf many many_dst
     make_many many 20000
@@ -67,6 +67,10 @@ for attempt in 1 2 3 4 5; do
         kill -0 "$pid" 2>/dev/null || break
     done
     kill -STOP "$pid"
+    # Each thread stops when it sees the signal.
+    while grep -qs '^State:.[RSD]' /proc/"$pid"/task/*/status; do
+        sleep 0.01
+    done
     comm -23 <(ls many) <(ls many_dst) | (cd many && xargs -r rm)
     kill -CONT "$pid"
     wait "$pid"

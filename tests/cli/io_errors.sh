@@ -93,7 +93,7 @@ same src dst
 
 rm -rf dst
 chmod 4711 src/dir/bad
-with_fault fchmod,fchmodat,fchmodat2 error=EIO "$bad" "$PCOPY" src dst
+with_fault fchmod,fchmodat error=EIO "$bad" "$PCOPY" src dst
 expect_status 23
 expect_err "dir/bad'"
 not_complete dir/bad

@@ -9,6 +9,7 @@ set -u
 export LC_ALL=C
 umask 022
 
+script=$(realpath "$0")
 lib_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
 PCOPY=${PCOPY:-$lib_dir/../../build/dev/pcopy}
 TREECMP=${TREECMP:-$lib_dir/../../build/dev/tests/tools/treecmp}
@@ -40,14 +41,22 @@ enter_base() {
     cd "$base/work" || exit 1
 }
 
+# rm -rf, also of directories that are closed to us.
+remove() {
+    is_root || find "$@" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
+    rm -rf "$@"
+}
+
 remove_base() {
     cd / || return
     if [ "${KEEP:-}" = 1 ]; then
         echo "kept: $base"
     elif [ -n "$base" ]; then
-        # Not as root, directories without permissions must get them back to be emptied.
-        is_root || find "$base" -type d ! -perm -700 -exec chmod u+rwx {} + 2>/dev/null
-        rm -rf "$base"
+        if [ "${OWN_MOUNTS:-}" = "$$" ]; then
+            awk -v base="$base/" 'index($2, base) == 1 { print $2 }' /proc/self/mounts | tac |
+                xargs -r umount
+        fi
+        remove "$base"
     fi
 }
 
@@ -71,9 +80,11 @@ is_root() {
 enter_base "${TMPDIR:-/tmp}"
 
 # For scripts that are about numbers and not about a file system: moves to memory, where making
-# tens of thousands of files is quick. The regular place will do where there is no such memory.
+# tens of thousands of files is quick, and starts there with an empty directory. The regular place
+# will do where there is no such memory, or too little (containers).
 work_in_memory() {
-    if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] && [ -w /dev/shm ]; then
+    if [ "$(stat -f -c %T /dev/shm 2>/dev/null)" = tmpfs ] && [ -w /dev/shm ] &&
+        [ "$(df --output=avail -k /dev/shm | tail -n 1)" -gt 1000000 ]; then
         remove_base
         enter_base /dev/shm
     fi
@@ -84,9 +95,8 @@ work_in_memory() {
 with_own_mounts() {
     if [ "${OWN_MOUNTS:-}" != "$$" ]; then
         remove_base
-        base=
         # exec keeps the process, so the number tells the second time from the first.
-        OWN_MOUNTS=$$ exec unshare --mount --propagation private bash "$0"
+        OWN_MOUNTS=$$ exec unshare --mount --propagation private bash "$script"
     fi
 }
 
@@ -118,6 +128,9 @@ sanitized() {
     grep -q -e __asan_init -e __tsan_init "$PCOPY"
 }
 
+patience=120
+sanitized && patience=600
+
 # ---- running and judging
 
 fail() {
@@ -136,11 +149,13 @@ fail() {
     exit 1
 }
 
-# run COMMAND...: leaves its exit status in $status, its output in the files $OUT and $ERR.
+# run COMMAND...: leaves its exit status in $status, its output in the files $OUT and $ERR. What
+# takes longer than any test should has come to a standstill.
 run() {
     command_line=$(printf '%q ' "$@")
-    "$@" >"$OUT" 2>"$ERR" </dev/null
+    timeout --foreground -k 5 "$patience" "$@" >"$OUT" 2>"$ERR" </dev/null
     status=$?
+    [ "$status" != 124 ] || fail "still running after $patience seconds"
     if grep -q -e 'Sanitizer' -e 'runtime error:' "$ERR"; then
         fail "a sanitizer has found something"
     fi

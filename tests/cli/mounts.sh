@@ -22,8 +22,8 @@ make_tree src
 
 # ---- the whole tree, and where it lands
 
-for options in '-j 1 -m m1,m2' '-j 64 -m m1,m2' '-j 64 -m m1 -m m2,m3' '-j 4 -a -m m1,m2,m3' \
-    "-j 4 -m $PWD/m1,$PWD/m2" '-j 4 -m m1/,./m2//' '-j 4 -m m1'; do
+for options in '-j 1 --allow-rootfs -m m1,m2' '-j 64 --allow-rootfs -m m1,m2' '-j 64 --allow-rootfs -m m1 --allow-rootfs -m m2,m3' '-j 4 -a --allow-rootfs -m m1,m2,m3' \
+    "-j 4 --allow-rootfs -m $PWD/m1,$PWD/m2" '-j 4 --allow-rootfs -m m1/,./m2//' '-j 4 --allow-rootfs -m m1'; do
     # shellcheck disable=SC2086
     pcopy $options src dst
     expect_status 0
@@ -34,47 +34,47 @@ for options in '-j 1 -m m1,m2' '-j 64 -m m1,m2' '-j 64 -m m1 -m m2,m3' '-j 4 -a 
     expect_status 0
     expect_summary files 0
     same src export/dst
-    rm -rf export/dst
+    remove export/dst
 done
 [ ! -e dst ] || fail "DST was taken relative to the current directory"
 
 for dst in made/up/dst ./made/up/dst/ made//up/./dst "$PWD/m1/made/up/dst" \
     "$PWD/m2/made/up/dst/"; do
-    pcopy -m m1,m2 src "$dst"
+    pcopy --allow-rootfs -m "$PWD/m1,$PWD/m2/" src "$dst"
     expect_status 0
     same src export/made/up/dst
-    rm -rf export/made
+    remove export/made
 done
 
 # The export itself: as a relative path, and as the mount point.
 for dst in . "$PWD/m1" "$PWD/m2/"; do
-    pcopy -m m1,m2 src/names "$dst"
+    pcopy --allow-rootfs -m "$PWD/m1,$PWD/m2/" src/names "$dst"
     expect_status 0
     same src/names export
     fresh
 done
 
-pcopy -m m1,m2 src/sizes src/names dst
+pcopy --allow-rootfs -m m1,m2 src/sizes src/names dst
 expect_status 0
 same src/sizes export/dst/sizes
 same src/names export/dst/names
 fresh
-pcopy -m m1,m2 -t dst src/sizes/4096
+pcopy --allow-rootfs -m m1,m2 -t dst src/sizes/4096
 expect_status 0
 same src/sizes/4096 export/dst/4096
 fresh
-pcopy -m m1,m2 src/sizes/4096 file
+pcopy --allow-rootfs -m m1,m2 src/sizes/4096 file
 expect_status 0
 same src/sizes/4096 export/file
 fresh
 
 # ---- existing files are replaced, whichever path they came by
 
-pcopy -m m1,m2 src/names dst
+pcopy --allow-rootfs -m m1,m2 src/names dst
 for file in export/dst/*; do
     [ -d "$file" ] || echo other >>"$file"
 done
-pcopy -m m2,m1 -j 8 src/names dst
+pcopy --allow-rootfs -m m2,m1 -j 8 src/names dst
 expect_status 0
 same src/names export/dst
 no_temporary export
@@ -84,18 +84,18 @@ fresh
 
 for arguments in 'src /dst' 'src ../dst' "src $PWD/elsewhere/dst" "src $PWD/dst"; do
     # shellcheck disable=SC2086
-    pcopy -m m1,m2 $arguments
+    pcopy --allow-rootfs -m m1,m2 $arguments
     expect_status 1
 done
 for mounts in 'm1,missing' 'missing,m2' "m1,$PWD/src/sizes/0"; do
-    pcopy -m "$mounts" src dst
+    pcopy --allow-rootfs -m "$mounts" src dst
     expect_status 3
 done
 # The source seen through one of the mounts.
 mkdir export/src
-pcopy -m m1,m2 export/src src
+pcopy --allow-rootfs -m m1,m2 export/src src
 expect_status 3
-pcopy -m m1,m2 export/src src/below
+pcopy --allow-rootfs -m m1,m2 export/src src/below
 expect_status 3
 pcopy m1/src m2/src
 expect_status 3
@@ -104,7 +104,7 @@ expect_status 3
 rmdir export/src
 # A symlink that leads out of the mount.
 ln -s "$PWD/elsewhere" export/out
-pcopy -m m1,m2 src/sizes out/dst
+pcopy --allow-rootfs -m m1,m2 src/sizes out/dst
 [ "$status" != 0 ] || fail "a symlink out of the mount was followed"
 rm export/out
 [ -z "$(find export elsewhere -mindepth 1)" ] || fail "refused, and something was written"
@@ -120,7 +120,7 @@ else
     # A leak checker cannot work below a tracer.
     ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
         run strace -f -qq -y -o "$base/trace" -e trace=openat,openat2 \
-        "$PCOPY" -j 4 -m m1,m2,m3 many dst
+        "$PCOPY" -j 4 --allow-rootfs -m m1,m2,m3 many dst
     expect_status 0
     for m in m1 m2 m3; do
         count=$(grep O_CREAT "$base/trace" | grep -c "<$PWD/$m/dst>")

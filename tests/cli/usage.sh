@@ -61,25 +61,25 @@ refuses 1 fsync --fsync= src dst
 refuses 1 preserve --preserve=mode,nonsense src dst
 refuses 1 preserve --no-preserve=nonsense src dst
 
-refuses 1 mount -m '' src dst
-refuses 1 mount -m , src dst
-refuses 1 mount -m m1,,m2 src dst
-refuses 1 mount -m m1 -m '' src dst
-refuses 1 twice -m m1,m2,m1/ src dst
-refuses 1 "$PWD/dst" -m m1,m2 src "$PWD/dst"
-refuses 1 "$PWD/m1x" -m m1,m2 src "$PWD/m1x"
-refuses 1 /nowhere -m "$PWD/m1,$PWD/m2" src /nowhere
-refuses 1 .. -m m1,m2 src ../dst
-refuses 1 .. -m m1,m2 src a/../../dst
-refuses 1 .. -m m1,m2 src "$PWD/m1/../dst"
-refuses 1 .. -m m1,m2 -t .. src
+refuses 1 mount --allow-rootfs -m '' src dst
+refuses 1 mount --allow-rootfs -m , src dst
+refuses 1 mount --allow-rootfs -m m1,,m2 src dst
+refuses 1 mount --allow-rootfs -m m1 --allow-rootfs -m '' src dst
+refuses 1 twice --allow-rootfs -m m1,m2,m1/ src dst
+refuses 1 "$PWD/dst" --allow-rootfs -m m1,m2 src "$PWD/dst"
+refuses 1 "$PWD/m1x" --allow-rootfs -m m1,m2 src "$PWD/m1x"
+refuses 1 /nowhere --allow-rootfs -m "$PWD/m1,$PWD/m2" src /nowhere
+refuses 1 .. --allow-rootfs -m m1,m2 src ../dst
+refuses 1 .. --allow-rootfs -m m1,m2 src a/../../dst
+refuses 1 .. --allow-rootfs -m m1,m2 src "$PWD/m1/../dst"
+refuses 1 .. --allow-rootfs -m m1,m2 -t .. src
 
 # The good line, so that the ones above are refused for what is wrong with them.
 pcopy --jobs=1024 --walkers=64 --queue-size=2 --buffer-size=4K --fsync=none -q src dst
 expect_status 0
 pcopy -j 1 --walkers=1 --queue-size=1M --buffer-size=64M --fsync=file -q src dst
 expect_status 0
-pcopy -j 1 --queue-size=4K --fsync=end -m m1 -m m2 -q src dst
+pcopy -j 1 --queue-size=4K --fsync=end --allow-rootfs -m m1 --allow-rootfs -m m2 -q src dst
 expect_status 0
 rm -rf dst m1/dst m2/dst
 mkdir dst
@@ -103,7 +103,7 @@ refuses 3 'file' file .
 refuses 3 'file' file link_to_file
 refuses 3 'file' src/file src
 refuses 3 'src' -t . src
-refuses 3 'src' -m .,"$PWD" src src
+refuses 3 'src' --allow-rootfs -m .,"$PWD" src src
 
 refuses 3 'src/sub' src src/sub
 refuses 3 'src/new' src src/new
@@ -113,7 +113,7 @@ refuses 3 'link_to_sub/new' src link_to_sub/new
 refuses 3 'src' src dst/../src/new
 refuses 3 'src' -t src src
 refuses 3 'src' -t src file src
-refuses 3 'new' -m src,link_to_src src new
+refuses 3 'new' --allow-rootfs -m src,link_to_src src new
 
 refuses 3 'file' src file
 refuses 3 'file' src file/
@@ -123,9 +123,9 @@ refuses 3 'file' src a file
 refuses 3 'file' -t file src
 refuses 3 'a/same' src a/same/below/it
 
-refuses 3 'missing' -m missing src dst
-refuses 3 'missing' -m m1,missing src dst
-refuses 3 'file' -m m1,file src dst
+refuses 3 'missing' --allow-rootfs -m missing src dst
+refuses 3 'missing' --allow-rootfs -m m1,missing src dst
+refuses 3 'file' --allow-rootfs -m m1,file src dst
 
 refuses 3 'same' a/same b/same dst
 refuses 3 'same' a/same a/same dst
