@@ -9,10 +9,11 @@
  * files open.
  *
  * INVARIANTS.
- * - What exists is never written into: not a file (others may have it under another name), not a FIFO,
- *   device or symbolic link. It is skipped if it is equal, or replaced by rename.
- * - Until the times are set the mtime of a new file is that of the copy, not of the source. The times
- *   are set after the data was written and (`fsync`) is stable, and are those read before the data.
+ * - What exists is never written into: not a file (others may have it under another name), not a
+ *   FIFO, device or symbolic link. It is skipped if it is equal, or replaced by rename.
+ * - Until the times are set the mtime of a new file is that of the copy, not of the source. The
+ *   times are set after the data was written and (`fsync`) is stable, and are those read before the
+ *   data.
  * - A file whose copying fails in any step up to close() is removed.
  */
 #include "pcopy/copy.h"
@@ -148,8 +149,8 @@ static bool copy_sparse(struct job *j)
         }
         if (err)
             return fail(j->r, PC_SOURCE, "find data in", err);
-        /* It has grown, and what came later is not ours; or it changed under our eyes and there is a
-         * hole now where we were told of data. Then copy the rest as it is, rather than ask again. */
+        /* It has grown, and what came later is not ours; or it changed under our eyes and there is
+         * a hole now where we were told of data: then copy the rest as it is, do not ask again. */
         if (end > j->src.st_size || end <= begin)
             end = j->src.st_size;
         if (!copy_range(j, begin, end))
@@ -254,8 +255,8 @@ static bool is_equal(struct job *j, const struct stat *there, const struct pc_en
 }
 
 /*
- * Makes the entry at the destination: under its own name or, where there is something else that is to
- * be replaced, under a temporary one. False if there is nothing to do or it failed.
+ * Makes the entry at the destination: under its own name or, where there is something else that is
+ * to be replaced, under a temporary one. False if there is nothing to do or it failed.
  */
 static bool make(struct job *j, const struct pc_entry *first)
 {

@@ -147,7 +147,7 @@ static void find_out(const struct pc_mounts *m, unsigned i, const char *path, bo
             strcpy(f->nconnect, "1");
     }
     f->sharing = pc_mounts_sharing(m, i, &other);
-    if (f->sharing != PC_SHARING_NOTHING)
+    if (m->paths && f->sharing != PC_SHARING_NOTHING)
         f->shared_with = m->paths[other];
     if (writable)
         probe(dir, f);

@@ -7,6 +7,7 @@
  *      options     the command line, one table of options, --help
  *      transfer    THE PIPELINE; read this one first
  *        plan      SRC and DST operands to root directories; all refusals
+ *        explain   what the mount points are and can do, in words
  *        walk      source directories to entries, several threads
  *        queue     bounded lock-free queue between walkers and copy threads (queue_mutex: its twin)
  *        copy      one entry to disk: data, holes, links, special files; a directory's metadata

@@ -316,7 +316,8 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
 {
     struct problem p = {problem, size};
     struct option longs[OPTIONS + 1];
-    char shorts[2 * OPTIONS + 2] = ":";
+    char shorts[2 * OPTIONS + 2] = ":"; /* a missing argument is told from an unknown option */
+    size_t letters = 1;
     size_t n = 0;
 
     memset(longs, 0, sizeof longs);
@@ -325,8 +326,9 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
         if (TABLE[i].name)
             longs[n++] = (struct option){TABLE[i].name, argument, NULL, TABLE[i].id};
         if (TABLE[i].id < 256) {
-            const char letter[3] = {(char)TABLE[i].id, argument == required_argument ? ':' : '\0'};
-            strcat(shorts, letter);
+            shorts[letters++] = (char)TABLE[i].id;
+            if (argument == required_argument)
+                shorts[letters++] = ':';
         }
     }
 

@@ -2,8 +2,9 @@
  * The operands, in two steps: look at all of them and refuse, then make and open.
  *
  * Paths of the user are resolved as any command does, symbolic links and all; only below the roots
- * opened here does pcopy insist on names of one component. With -m the destination is resolved beneath
- * each mount point, so that a link or ".." in it cannot lead to different places on different mounts.
+ * opened here does pcopy insist on names of one component. With -m the destination is resolved
+ * beneath each mount point, so that a link or ".." in it cannot lead to different places on
+ * different mounts.
  */
 #include "pcopy/plan.h"
 
@@ -354,8 +355,8 @@ static int look(struct work *w)
 /* --- making --- */
 
 /*
- * Opens a destination directory through mount `i`, making what is missing of its path. `mode` is for
- * the last component: it waits for the metadata of its source.
+ * Opens a destination directory through mount `i`, making what is missing of its path. `mode` is
+ * for the last component: it waits for the metadata of its source.
  */
 static int make_path(struct work *w, unsigned i, const char *path, mode_t mode,
                      struct pc_handle *out)
@@ -409,7 +410,7 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
     struct stat st;
 
     root->type = op->st.st_mode & S_IFMT;
-    root->handles = malloc(p->ends * sizeof *root->handles);
+    root->handles = calloc(p->ends, sizeof *root->handles);
     root->labels = calloc(p->ends, sizeof *root->labels);
     if (!root->handles || !root->labels)
         return refuse_errno(w, -ENOMEM, "copy from", op->shown);

@@ -9,30 +9,31 @@
  *      seq == pos + 1          full: the pop that claims position pos may empty it
  *      seq == pos + capacity   free again, for the push one lap later
  *
- * A position is claimed by compare-and-swap on tail or head; the claimer then owns the cell until it
- * stores the next sequence number. Nobody ever waits for a lock on this path. A thread that is
+ * A position is claimed by compare-and-swap on tail or head; the claimer then owns the cell until
+ * it stores the next sequence number. Nobody ever waits for a lock on this path. A thread that is
  * suspended between claim and store makes its shard look empty (or full) to the others, who go on
  * to other shards or park; it wakes them when it comes back.
  *
  * WAITING. A thread that finds nothing to do parks on an event count: it announces itself in
- * `waiters`, looks once more, and sleeps on a condition variable until `epoch` moves. The other side,
- * having made its change, looks at `waiters`. Both do so by read-modify-write of that one variable,
- * so one comes first in its modification order:
+ * `waiters`, looks once more, and sleeps on a condition variable until `epoch` moves. The other
+ * side, having made its change, looks at `waiters`. Both do so by read-modify-write of that one
+ * variable, so one comes first in its modification order:
  *   - the waiter first: the waker sees waiters > 0, moves epoch under the lock and signals;
  *   - the waker first: the waiter's increment reads from the waker's and so acquires all that the
  *     waker did before: its second look finds the item.
- * Hence no wake-up is lost, without a sequentially consistent fence (which ThreadSanitizer could not
- * follow).
+ * Hence no wake-up is lost, without a sequentially consistent fence (which ThreadSanitizer could
+ * not follow).
  *
  * Producers are few and run in bursts: a full shard wakes those who wait for it when it is half
- * empty, not at each pop. A pop asks for waiters first and reads head and tail after: of all the pops behind a waiter's
- * second look, the one whose read-modify-write comes last then sees the claims of all others, finds
- * the shard empty and wakes. (Counting from its own position instead would lose a wake-up: a pop
- * that is overtaken by later ones between claim and store would take the shard for full.)
+ * empty, not at each pop. A pop asks for waiters first and reads head and tail after: of all the
+ * pops behind a waiter's second look, the one whose read-modify-write comes last then sees the
+ * claims of all others, finds the shard empty and wakes. (Counting from its own position instead
+ * would lose a wake-up: a pop that is overtaken by later ones between claim and store would take
+ * the shard for full.)
  *
- * One push wakes one consumer. A push that stalls between claim and store hides what is pushed behind
- * it, and its single wake-up then stands for several items: so a consumer that was woken and sees
- * more behind its item wakes the next one.
+ * One push wakes one consumer. A push that stalls between claim and store hides what is pushed
+ * behind it, and its single wake-up then stands for several items: so a consumer that was woken and
+ * sees more behind its item wakes the next one.
  *
  * THREADS. Any thread may run any function here. INVARIANT: head <= tail <= head + capacity.
  */

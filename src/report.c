@@ -65,7 +65,7 @@ void pc_report_free(struct pc_report *r)
 
 void pc_report_count(struct pc_report *r, unsigned thread, enum pc_count which, uint64_t n)
 {
-    /* relaxed: nothing is read through a counter; the sums are final after the threads are joined. */
+    /* relaxed: nothing is read through a counter; sums are final after the threads are joined. */
     atomic_fetch_add_explicit(&r->counters[thread].count[which], n, memory_order_relaxed);
 }
 

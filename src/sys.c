@@ -37,8 +37,8 @@ static inline int fault(const char *call)
 }
 
 /*
- * result = CALL as -errno, retried while a signal interrupts it. `name` is what the hook sees. CALL must
- * not use `result`, which the hook's answer goes through first.
+ * result = CALL as -errno, retried while a signal interrupts it. `name` is what the hook sees. CALL
+ * must not use `result`, which the hook's answer goes through first.
  */
 #define RETRY(result, name, call)                                                                  \
     do {                                                                                           \
@@ -210,8 +210,8 @@ int pc_sys_fs(struct pc_handle h, struct pc_fs *out)
 }
 
 /*
- * A line of mountinfo: "36 35 0:50 / /mnt rw,noatime shared:1 - nfs4 server:/ rw,vers=4.2": mount ID
- * first, and behind the hyphen type, source and options of the superblock.
+ * A line of mountinfo: "36 35 0:50 / /mnt rw,noatime shared:1 - nfs4 server:/ rw,vers=4.2": mount
+ * ID first, and behind the hyphen type, source and options of the superblock.
  */
 static bool parse_mount(const char *line, uint64_t id, struct pc_mount_info *out)
 {

@@ -5,22 +5,22 @@
  *      list directories  ->  entries, sharded  ->  copy one entry each,
  *      (walk.c)              by directory          finish directories (copy.c)
  *
- * pc_transfer_run() opens the roots, starts the threads, waits for them in the order in which the data
- * flows, flushes and reports. Follow one file: a walker finds its name and emit()s it; push gives it
- * away; a copy thread pops it in work(), process() copies it and accounts for it, and finish() gives
- * it back to its directory. When that was the last thing pending there, the directory gets its
- * metadata, and then perhaps its parent.
+ * pc_transfer_run() opens the roots, starts the threads, waits for them in the order in which the
+ * data flows, flushes and reports. Follow one file: a walker finds its name and emit()s it; push
+ * gives it away; a copy thread pops it in work(), process() copies it and accounts for it, and
+ * finish() gives it back to its directory. When that was the last thing pending there, the
+ * directory gets its metadata, and then perhaps its parent.
  *
  * THREADS. main; walkers; copy threads; and one monitor that waits for signals and writes progress.
  * Only walkers wait for room in the queue. Nothing waits for a copy thread but the join at the end.
  *
- * OWNERSHIP. An entry belongs to one stage at a time. Whoever has it last calls finish() (or, when the
- * run was stopped before it got that far, discard()), exactly once.
+ * OWNERSHIP. An entry belongs to one stage at a time. Whoever has it last calls finish() (or, when
+ * the run was stopped before it got that far, discard()), exactly once.
  *
- * STOPPING. The first signal sets `stop` and cancels the queue: walkers cannot push any more, files in
- * flight end at the next block and are removed, what is left in the queue is discarded. Directories
- * that are not complete keep a wrong mtime, which is what marks them as such. A second signal ends the
- * process at once.
+ * STOPPING. The first signal sets `stop` and cancels the queue: walkers cannot push any more, files
+ * in flight end at the next block and are removed, what is left in the queue is discarded.
+ * Directories that are not complete keep a wrong mtime, which is what marks them as such. A second
+ * signal ends the process at once.
  */
 #include "pcopy/transfer.h"
 
@@ -366,8 +366,8 @@ static unsigned processors(void)
 }
 
 /*
- * How many threads, and how many directories are kept open. Where a round trip decides, many threads
- * wait at the same time; on a local disk more threads than processors only take turns.
+ * How many threads, and how many directories are kept open. Where a round trip decides, many
+ * threads wait at the same time; on a local disk more threads than processors only take turns.
  */
 static size_t choose_sizes(struct run *run)
 {

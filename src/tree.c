@@ -1,28 +1,29 @@
 /*
  * Directories, their handles, entries and hard-link groups.
  *
- * HANDLES. Opening a directory below a root takes its parent's handle, and at the destination making
- * it comes first. So pc_tree_open() climbs to the nearest ancestor that is open (a root always is)
- * and comes down again, opening one level at a time; it pins two directories at most. Which thread
- * needs a directory first makes it: on a network file system directories are then made in parallel.
+ * HANDLES. Opening a directory below a root takes its parent's handle, and at the destination
+ * making it comes first. So pc_tree_open() climbs to the nearest ancestor that is open (a root
+ * always is) and comes down again, opening one level at a time; it pins two directories at most.
+ * Which thread needs a directory first makes it: on a network file system directories are then made
+ * in parallel.
  *
  * An end is pinned by `users`: -1 closed, 0 open and idle, n > 0 in use. Pinning an open end is one
- * compare-and-swap. Opening happens under the directory's own lock, because it may take a round trip
- * and must not keep other directories waiting. Open ends sit in the slots of a clock (second-chance
- * replacement) under the tree's lock: when no slot is free, the hand looks for an idle end that was
- * not used since it came by last, closes it and gives its slot away. An evicted end is opened again
- * when somebody needs it. Lock order: a directory's lock, then the tree's.
+ * compare-and-swap. Opening happens under the directory's own lock, because it may take a round
+ * trip and must not keep other directories waiting. Open ends sit in the slots of a clock
+ * (second-chance replacement) under the tree's lock: when no slot is free, the hand looks for an
+ * idle end that was not used since it came by last, closes it and gives its slot away. An evicted
+ * end is opened again when somebody needs it. Lock order: a directory's lock, then the tree's.
  *
- * With `max_handles` >= 2 for each thread the hand always finds an idle end. It is given three turns
- * because others use ends meanwhile; should that not do, the caller gets -EMFILE.
+ * With `max_handles` >= 2 for each thread the hand always finds an idle end. It is given three
+ * turns because others use ends meanwhile; should that not do, the caller gets -EMFILE.
  *
  * GROUPS. The names of one inode (st_nlink > 1) form a group, found by device and inode number. Its
  * first entry is copied; those that come meanwhile wait in the group and are processed again by the
- * thread that copied the first; later ones are linked at once. If copying the first fails the next one
- * is copied instead. The group keeps its first entry, and thereby the directory of the first open
- * to linking (it gets its final mode only when all links are done), until as many names were seen as
- * the inode has links. Names outside the source are never seen; such groups are taken apart at the end
- * by pc_tree_take_first().
+ * thread that copied the first; later ones are linked at once. If copying the first fails the next
+ * one is copied instead. The group keeps its first entry, and thereby the directory of the first
+ * open to linking (it gets its final mode only when all links are done), until as many names were
+ * seen as the inode has links. Names outside the source are never seen; such groups are taken apart
+ * at the end by pc_tree_take_first().
  */
 #include "pcopy/tree.h"
 

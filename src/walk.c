@@ -2,15 +2,15 @@
  * The walker.
  *
  * The directories that wait to be listed are a stack of their own entries, shared by all walker
- * threads. Taking the newest first keeps the stack short: it holds the brothers along one path, not a
- * whole level of the tree. A directory that has more than MANY subdirectories is put back (with the
- * position it was read to) below the ones found so far, so that not even a directory of ten million
- * subdirectories is held whole.
+ * threads. Taking the newest first keeps the stack short: it holds the brothers along one path, not
+ * a whole level of the tree. A directory that has more than MANY subdirectories is put back (with
+ * the position it was read to) below the ones found so far, so that not even a directory of ten
+ * million subdirectories is held whole.
  *
- * A directory's own entry stays with the walker until the listing is complete and is then emitted: who
- * gets it knows that all other entries were emitted before. Once the walk is ended by an error the
- * directories on the stack are emitted without being listed, because each entry holds its directory
- * and must find its way to whoever releases it.
+ * A directory's own entry stays with the walker until the listing is complete and is then emitted:
+ * who gets it knows that all other entries were emitted before. Once the walk is ended by an error
+ * the directories on the stack are emitted without being listed, because each entry holds its
+ * directory and must find its way to whoever releases it.
  */
 #include "pcopy/walk.h"
 

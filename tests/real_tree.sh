@@ -44,4 +44,4 @@ ln -s . "$tmp/mnt1"
 ln -s . "$tmp/mnt2"
 echo "$tree: $(find "$tree" | wc -l) entries, $(du -sh "$tree" | cut -f 1)"
 copy_and_compare -j 64 "$tree" "$tmp/dst"
-copy_and_compare -j 64 -m "$tmp/mnt1,$tmp/mnt2" "$tree" dst
+copy_and_compare -j 64 --allow-rootfs -m "$tmp/mnt1,$tmp/mnt2" "$tree" dst

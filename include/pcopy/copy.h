@@ -1,9 +1,11 @@
 /*
- * copy: one entry from the source to the destination, and a directory's metadata when it is complete.
+ * copy: one entry from the source to the destination, and a directory's metadata when it is
+ * complete.
  *
  * A new file is made under its final name; one that is there and differs is replaced by a temporary
- * name and rename. The mtime is set last and marks a file as complete, so a run that is killed anywhere
- * leaves nothing that a check of size and mtime takes for a copy. What fails is removed again.
+ * name and rename. The mtime is set last and marks a file as complete, so a run that is killed
+ * anywhere leaves nothing that a check of size and mtime takes for a copy. What fails is removed
+ * again.
  */
 #ifndef PCOPY_COPY_H
 #define PCOPY_COPY_H
@@ -63,8 +65,8 @@ int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config);
 void pc_copier_free(struct pc_copier *c);
 
 /*
- * Copies one entry, or for type S_IFDIR makes the directory. The entry stays the caller's, except with
- * PC_POSTPONED. If it has joined a group (entry->group) the caller calls pc_tree_leave().
+ * Copies one entry, or for type S_IFDIR makes the directory. The entry stays the caller's, except
+ * with PC_POSTPONED. If it has joined a group (entry->group) the caller calls pc_tree_leave().
  */
 void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result);
 

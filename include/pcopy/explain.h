@@ -9,9 +9,10 @@
 #include "pcopy/plan.h"
 
 /*
- * The text of --explain, or of --explain --json, for a plan that was made with `explain`. To find out what
- * the destination can do two files are made in the nearest directory of its path that exists, through
- * each mount point, and removed again. The string is the caller's to free; NULL when there is no memory.
+ * The text of --explain, or of --explain --json, for a plan that was made with `explain`. To find
+ * out what the destination can do two files are made in the nearest directory of its path that
+ * exists, through each mount point, and removed again. The string is the caller's to free; NULL
+ * when there is no memory.
  */
 char *pc_explain(const struct pc_options *o, const struct pc_plan *plan,
                  const struct pc_mounts *sources, const struct pc_mounts *targets);

@@ -2,10 +2,10 @@
  * meta: owner, extended attributes, mode, ACL and times, in the order in which they hold.
  *
  * Changing the owner clears setuid, setgid and capabilities (chown(2)), so it comes first. Extended
- * attributes come before the mode, because they cannot be set on a file that has become read-only for
- * us. The mode is set by chmod and the ACL after it, since setting an ACL alone loses setuid, setgid
- * and the sticky bit. Times are the caller's last act (pc_sys_times()): everything else moves ctime
- * only, but writing moves mtime.
+ * attributes come before the mode, because they cannot be set on a file that has become read-only
+ * for us. The mode is set by chmod and the ACL after it, since setting an ACL alone loses setuid,
+ * setgid and the sticky bit. Times are the caller's last act (pc_sys_times()): everything else
+ * moves ctime only, but writing moves mtime.
  *
  * All functions are thread-safe.
  */
@@ -38,8 +38,8 @@ enum pc_lost {
 
 /*
  * Permission bits to make something with whose source is `src`: never wider than it will end, for
- * anybody, so the group's bits wait if the group is still to change, and a directory that others may
- * write in is closed to them while it is filled. Directories are always open to their owner.
+ * anybody, so the group's bits wait if the group is still to change, and a directory that others
+ * may write in is closed to them while it is filled. Directories are always open to their owner.
  */
 mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src);
 

@@ -1,9 +1,9 @@
 /*
  * mounts: the mount points through which one side of the copy is reached.
  *
- * Without -m (or -M for the source) there is one, and it has no name. With -m A,B,... there are several
- * mounts of one export: the same directory of the server, over different connections.
- * A set is thread-safe once it is opened.
+ * Without -m (or -M for the source) there is one, and it has no name. With -m A,B,... there are
+ * several mounts of one export: the same directory of the server, over different connections. A set
+ * is thread-safe once it is opened.
  */
 #ifndef PCOPY_MOUNTS_H
 #define PCOPY_MOUNTS_H
@@ -28,9 +28,9 @@ enum pc_sharing {
 };
 
 /*
- * Opens `count` mount points; `paths` must outlive them. With count 0 the set has one without a name.
- * A path on the root file system has nothing mounted on it, and unless `allow_root` gives -ENODEV.
- * Returns 0, -ENOMEM, or what opening failed with; *bad is then the index of the path.
+ * Opens `count` mount points; `paths` must outlive them. With count 0 the set has one without a
+ * name. A path on the root file system has nothing mounted on it, and unless `allow_root` gives
+ * -ENODEV. Returns 0, -ENOMEM, or what opening failed with; *bad is then the index of the path.
  */
 int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count, bool allow_root,
                    unsigned *bad);
@@ -39,10 +39,10 @@ int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count
 void pc_mounts_close(struct pc_mounts *m);
 
 /*
- * Finds out whether directory `path` (relative, it exists on the first mount point) is the same one on
- * all. Inode numbers tell most; to be sure, if `writable`, a probe file is made through the first,
- * looked for through the others, and removed. Returns 0; -EXDEV if *bad is the index of one that
- * shows something else; or another negative errno of *bad.
+ * Finds out whether directory `path` (relative, it exists on the first mount point) is the same one
+ * on all. Inode numbers tell most; to be sure, if `writable`, a probe file is made through the
+ * first, looked for through the others, and removed. Returns 0; -EXDEV if *bad is the index of one
+ * that shows something else; or another negative errno of *bad.
  */
 int pc_mounts_agree(const struct pc_mounts *m, const char *path, bool writable, unsigned *bad);
 
@@ -62,8 +62,8 @@ enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigne
 unsigned pc_mounts_pick(const struct pc_mounts *m, size_t dir, size_t entry);
 
 /*
- * Value of option `name` among mount options "a,name=value,b" in `value` of `size` bytes; "" for one
- * that has no value. False, and an empty `value`, if it is not there.
+ * Value of option `name` among mount options "a,name=value,b" in `value` of `size` bytes; "" for
+ * one that has no value. False, and an empty `value`, if it is not there.
  */
 bool pc_mounts_option(const char *options, const char *name, char *value, size_t size);
 

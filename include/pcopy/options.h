@@ -54,9 +54,10 @@ enum pc_request {
 };
 
 /*
- * Reads the command line. With PC_REQUEST_RUN *o is filled, points into argv (where a list of mount points
- * is cut up), and is to be freed with pc_options_free(). With PC_REQUEST_REFUSED `problem` (of `size` bytes) holds one line without a
- * newline. Not thread-safe, for it uses getopt_long(3); permutes argv.
+ * Reads the command line. With PC_REQUEST_RUN *o is filled, points into argv (where a list of mount
+ * points is cut up), and is to be freed with pc_options_free(). With PC_REQUEST_REFUSED `problem`
+ * (of `size` bytes) holds one line without a newline. Not thread-safe, for it uses getopt_long(3);
+ * permutes argv.
  */
 enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, char *problem,
                                  size_t size);

@@ -35,12 +35,12 @@ struct pc_plan {
 };
 
 /*
- * Looks at the operands and refuses what cannot be copied, or, with -m and -M, mount points that do not
- * show the same directory; then makes what is missing of DST's path and opens the roots. With `o->explain`
- * it makes nothing and has no roots. All arguments must outlive the plan; sets `network` of both sets.
- * Returns 0; -EINVAL for a path that makes no sense on the command line; another negative errno for
- * operands that are refused. Then `problem` (of `size` bytes) holds a line that names the operand. The
- * plan is to be freed in any case.
+ * Looks at the operands and refuses what cannot be copied, or, with -m and -M, mount points that do
+ * not show the same directory; then makes what is missing of DST's path and opens the roots. With
+ * `o->explain` it makes nothing and has no roots. All arguments must outlive the plan; sets
+ * `network` of both sets. Returns 0; -EINVAL for a path that makes no sense on the command line;
+ * another negative errno for operands that are refused. Then `problem` (of `size` bytes) holds a
+ * line that names the operand. The plan is to be freed in any case.
  */
 int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts *sources,
                  struct pc_mounts *targets, char *problem, size_t size);

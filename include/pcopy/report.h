@@ -44,8 +44,8 @@ struct pc_counters {
 struct pc_report;
 
 /*
- * Makes a report for `threads` threads. `quiet` leaves only errors; `verbose` adds names. Starts the
- * clock of the rates. 0 or -ENOMEM.
+ * Makes a report for `threads` threads. `quiet` leaves only errors; `verbose` adds names. Starts
+ * the clock of the rates. 0 or -ENOMEM.
  */
 int pc_report_new(struct pc_report **out, unsigned threads, bool quiet, bool verbose);
 void pc_report_free(struct pc_report *r);
@@ -54,8 +54,8 @@ void pc_report_free(struct pc_report *r);
 void pc_report_count(struct pc_report *r, unsigned thread, enum pc_count which, uint64_t n);
 
 /*
- * One line on standard error: "pcopy: cannot OPERATION 'PATH': WHY". `why` NULL stands for the text of
- * `err` (negative errno). Does not count.
+ * One line on standard error: "pcopy: cannot OPERATION 'PATH': WHY". `why` NULL stands for the text
+ * of `err` (negative errno). Does not count.
  */
 void pc_report_error(struct pc_report *r, const char *operation, const char *path, int err,
                      const char *why);
@@ -78,8 +78,8 @@ void pc_report_progress(struct pc_report *r);
 
 /*
  * Ends the report: the summary, unless `quiet`, and the exit status. `status` is PC_STATUS_DONE or
- * what ended the run early, which takes precedence over what the counters say. A summary that cannot
- * be written is a failure of the run.
+ * what ended the run early, which takes precedence over what the counters say. A summary that
+ * cannot be written is a failure of the run.
  */
 enum pc_status pc_report_end(struct pc_report *r, enum pc_status status);
 

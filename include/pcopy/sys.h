@@ -81,9 +81,9 @@ int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle
 int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out);
 
 /*
- * The same, not to be listed, but to make things in and set metadata of: O_PATH. An NFS client asks the
- * server for the attributes of a directory that is opened in the ordinary way (close-to-open consistency,
- * nfs(5)), and needs no permission to read it.
+ * The same, not to be listed, but to make things in and set metadata of: O_PATH. An NFS client asks
+ * the server for the attributes of a directory that is opened in the ordinary way (close-to-open
+ * consistency, nfs(5)), and needs no permission to read it.
  */
 int pc_sys_open_place(struct pc_handle dir, const char *name, struct pc_handle *out);
 
@@ -139,8 +139,8 @@ int pc_sys_write(struct pc_handle h, const void *buffer, size_t size, off_t at);
 int pc_sys_next_data(struct pc_handle h, off_t at, off_t *begin, off_t *end);
 
 /*
- * Lets the file system copy up to `size` bytes between two of its files: copy_file_range(2). Returns
- * the count, which may be short; -EXDEV or -EOPNOTSUPP where it cannot.
+ * Lets the file system copy up to `size` bytes between two of its files: copy_file_range(2).
+ * Returns the count, which may be short; -EXDEV or -EOPNOTSUPP where it cannot.
  */
 ssize_t pc_sys_copy_range(struct pc_handle from, off_t from_at, struct pc_handle to, off_t to_at,
                           size_t size);

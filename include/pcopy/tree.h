@@ -2,11 +2,11 @@
  * tree: entries (the unit of work), the directories they are in, and hard-link groups.
  *
  * A directory exists once for all ends: first the mount points of the source, then those of the
- * destination. On each end it may have an open handle; handles are opened when they are needed, from
- * the parent's, and closed when there are too many.
+ * destination. On each end it may have an open handle; handles are opened when they are needed,
+ * from the parent's, and closed when there are too many.
  *
- * Life of a directory: it counts what is pending in it: entries and directories below it that are not
- * done, and its own listing. Each of these holds the directory. When the count reaches zero the
+ * Life of a directory: it counts what is pending in it: entries and directories below it that are
+ * not done, and its own listing. Each of these holds the directory. When the count reaches zero the
  * directory is complete: it gets its metadata and is retired, which may complete its parent.
  *
  * All functions but new, free and add_root may be called by any number of threads.
@@ -25,9 +25,9 @@
 #define PC_SOURCE 0 /* the first end that is read, which messages name */
 
 /*
- * What pc_tree_open() returns on a destination end when the directory, or one above it, could not be
- * made. The cause is in `error` of the directory it happened to, whose own entry reports it; for all
- * that is below it there is nothing more to say.
+ * What pc_tree_open() returns on a destination end when the directory, or one above it, could not
+ * be made. The cause is in `error` of the directory it happened to, whose own entry reports it; for
+ * all that is below it there is nothing more to say.
  */
 #define PC_DIR_FAILED (-ENOTRECOVERABLE)
 
@@ -87,8 +87,9 @@ struct pc_left {
 };
 
 /*
- * Makes a tree with `ends` ends, the first `sources` of which are only read, whose cache keeps at most `max_handles` directories open at a time
- * (at least two for each thread that uses it). Returns 0 or -ENOMEM.
+ * Makes a tree with `ends` ends, the first `sources` of which are only read, whose cache keeps at
+ * most `max_handles` directories open at a time (at least two for each thread that uses it).
+ * Returns 0 or -ENOMEM.
  */
 int pc_tree_new(struct pc_tree **out, unsigned sources, unsigned ends, size_t max_handles);
 
@@ -117,8 +118,9 @@ int pc_tree_add_dir(struct pc_tree *t, struct pc_dir *parent, const char *name,
 int pc_tree_add_entry(struct pc_dir *dir, const char *name, mode_t type, struct pc_entry **out);
 
 /*
- * Opens `dir` on `end` and pins it until pc_tree_close(). On a destination end a directory that does
- * not exist is made, its parents first. Returns 0; -errno on a source end; PC_DIR_FAILED on others.
+ * Opens `dir` on `end` and pins it until pc_tree_close(). On a destination end a directory that
+ * does not exist is made, its parents first. Returns 0; -errno on a source end; PC_DIR_FAILED on
+ * others.
  */
 int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_handle *out);
 void pc_tree_close(struct pc_dir *dir, unsigned end);
@@ -148,8 +150,8 @@ struct pc_left pc_tree_leave(struct pc_tree *t, struct pc_entry *entry, bool the
 struct pc_entry *pc_tree_take_first(struct pc_tree *t);
 
 /*
- * Path of `name` ("" for the directory itself) on `end`, for messages. The string is the caller's to
- * free; NULL when there is no memory.
+ * Path of `name` ("" for the directory itself) on `end`, for messages. The string is the caller's
+ * to free; NULL when there is no memory.
  */
 char *pc_tree_path(const struct pc_dir *dir, unsigned end, const char *name);
 

@@ -18,8 +18,8 @@ struct pc_walk;
 struct pc_walk_events {
     void *context;
     /*
-     * A directory was opened: `st` is set, no entry of it was emitted yet. A negative errno keeps it
-     * from being listed, and is reported through `failed`.
+     * A directory was opened: `st` is set, no entry of it was emitted yet. A negative errno keeps
+     * it from being listed, and is reported through `failed`.
      */
     int (*enter)(void *context, struct pc_dir *dir);
     /*
@@ -33,9 +33,9 @@ struct pc_walk_events {
 };
 
 /*
- * Makes a walk over `tree`, which reads each directory through one of the mount points `sources` (to
- * outlive the walk). With `one_file_system` directories on other devices than their root's
- * are emitted, but not listed. `events` is copied. Returns 0 or -ENOMEM.
+ * Makes a walk over `tree`, which reads each directory through one of the mount points `sources`
+ * (to outlive the walk). With `one_file_system` directories on other devices than their root's are
+ * emitted, but not listed. `events` is copied. Returns 0 or -ENOMEM.
  */
 int pc_walk_new(struct pc_walk **out, struct pc_tree *tree, const struct pc_mounts *sources,
                 bool one_file_system, const struct pc_walk_events *events);
@@ -44,8 +44,8 @@ int pc_walk_new(struct pc_walk **out, struct pc_tree *tree, const struct pc_moun
 void pc_walk_add(struct pc_walk *w, struct pc_entry *root);
 
 /*
- * Walks until all is listed; run by each walker thread. Returns 0, or the first error that ended the
- * walk: -ENOMEM or what `emit` returned.
+ * Walks until all is listed; run by each walker thread. Returns 0, or the first error that ended
+ * the walk: -ENOMEM or what `emit` returned.
  */
 int pc_walk_run(struct pc_walk *w);
 

@@ -15,6 +15,11 @@ else
     ln -s "$PWD/export" m2
     ln -s ./export m3
 fi
+# All of this may well be on the root file system, which is no mount point to be trusted.
+over() {
+    pcopy --allow-rootfs "$@"
+}
+
 fresh() {
     find export elsewhere -mindepth 1 -delete
 }
@@ -22,15 +27,15 @@ make_tree src
 
 # ---- the whole tree, and where it lands
 
-for options in '-j 1 --allow-rootfs -m m1,m2' '-j 64 --allow-rootfs -m m1,m2' '-j 64 --allow-rootfs -m m1 --allow-rootfs -m m2,m3' '-j 4 -a --allow-rootfs -m m1,m2,m3' \
-    "-j 4 --allow-rootfs -m $PWD/m1,$PWD/m2" '-j 4 --allow-rootfs -m m1/,./m2//' '-j 4 --allow-rootfs -m m1'; do
+for options in '-j 1 -m m1,m2' '-j 64 -m m1,m2' '-j 64 -m m1 -m m2,m3' '-j 4 -a -m m1,m2,m3' \
+    "-j 4 -m $PWD/m1,$PWD/m2" '-j 4 -m m1/,./m2//' '-j 4 -m m1'; do
     # shellcheck disable=SC2086
-    pcopy $options src dst
+    over $options src dst
     expect_status 0
     same src export/dst
     no_temporary export
     # shellcheck disable=SC2086
-    pcopy $options src dst
+    over $options src dst
     expect_status 0
     expect_summary files 0
     same src export/dst
@@ -40,7 +45,7 @@ done
 
 for dst in made/up/dst ./made/up/dst/ made//up/./dst "$PWD/m1/made/up/dst" \
     "$PWD/m2/made/up/dst/"; do
-    pcopy --allow-rootfs -m "$PWD/m1,$PWD/m2/" src "$dst"
+    over -m "$PWD/m1,$PWD/m2/" src "$dst"
     expect_status 0
     same src export/made/up/dst
     remove export/made
@@ -48,33 +53,33 @@ done
 
 # The export itself: as a relative path, and as the mount point.
 for dst in . "$PWD/m1" "$PWD/m2/"; do
-    pcopy --allow-rootfs -m "$PWD/m1,$PWD/m2/" src/names "$dst"
+    over -m "$PWD/m1,$PWD/m2/" src/names "$dst"
     expect_status 0
     same src/names export
     fresh
 done
 
-pcopy --allow-rootfs -m m1,m2 src/sizes src/names dst
+over -m m1,m2 src/sizes src/names dst
 expect_status 0
 same src/sizes export/dst/sizes
 same src/names export/dst/names
 fresh
-pcopy --allow-rootfs -m m1,m2 -t dst src/sizes/4096
+over -m m1,m2 -t dst src/sizes/4096
 expect_status 0
 same src/sizes/4096 export/dst/4096
 fresh
-pcopy --allow-rootfs -m m1,m2 src/sizes/4096 file
+over -m m1,m2 src/sizes/4096 file
 expect_status 0
 same src/sizes/4096 export/file
 fresh
 
 # ---- existing files are replaced, whichever path they came by
 
-pcopy --allow-rootfs -m m1,m2 src/names dst
+over -m m1,m2 src/names dst
 for file in export/dst/*; do
     [ -d "$file" ] || echo other >>"$file"
 done
-pcopy --allow-rootfs -m m2,m1 -j 8 src/names dst
+over -m m2,m1 -j 8 src/names dst
 expect_status 0
 same src/names export/dst
 no_temporary export
@@ -84,18 +89,18 @@ fresh
 
 for arguments in 'src /dst' 'src ../dst' "src $PWD/elsewhere/dst" "src $PWD/dst"; do
     # shellcheck disable=SC2086
-    pcopy --allow-rootfs -m m1,m2 $arguments
+    over -m m1,m2 $arguments
     expect_status 1
 done
 for mounts in 'm1,missing' 'missing,m2' "m1,$PWD/src/sizes/0"; do
-    pcopy --allow-rootfs -m "$mounts" src dst
+    over -m "$mounts" src dst
     expect_status 3
 done
 # The source seen through one of the mounts.
 mkdir export/src
-pcopy --allow-rootfs -m m1,m2 export/src src
+over -m m1,m2 export/src src
 expect_status 3
-pcopy --allow-rootfs -m m1,m2 export/src src/below
+over -m m1,m2 export/src src/below
 expect_status 3
 pcopy m1/src m2/src
 expect_status 3
@@ -104,7 +109,7 @@ expect_status 3
 rmdir export/src
 # A symlink that leads out of the mount.
 ln -s "$PWD/elsewhere" export/out
-pcopy --allow-rootfs -m m1,m2 src/sizes out/dst
+over -m m1,m2 src/sizes out/dst
 [ "$status" != 0 ] || fail "a symlink out of the mount was followed"
 rm export/out
 [ -z "$(find export elsewhere -mindepth 1)" ] || fail "refused, and something was written"

@@ -17,7 +17,8 @@ refuses() {
     [ "$(picture)" = "$before" ] || fail "refused, and still something was written"
 }
 
-mkdir -p src/sub/below dst m1 m2 a b
+mkdir -p src/sub/below dst m1 a b
+ln -s m1 m2
 echo file >src/file
 echo file >file
 echo file >a/same
@@ -64,7 +65,7 @@ refuses 1 preserve --no-preserve=nonsense src dst
 refuses 1 mount --allow-rootfs -m '' src dst
 refuses 1 mount --allow-rootfs -m , src dst
 refuses 1 mount --allow-rootfs -m m1,,m2 src dst
-refuses 1 mount --allow-rootfs -m m1 --allow-rootfs -m '' src dst
+refuses 1 mount --allow-rootfs -m m1 -m '' src dst
 refuses 1 twice --allow-rootfs -m m1,m2,m1/ src dst
 refuses 1 "$PWD/dst" --allow-rootfs -m m1,m2 src "$PWD/dst"
 refuses 1 "$PWD/m1x" --allow-rootfs -m m1,m2 src "$PWD/m1x"
@@ -79,9 +80,9 @@ pcopy --jobs=1024 --walkers=64 --queue-size=2 --buffer-size=4K --fsync=none -q s
 expect_status 0
 pcopy -j 1 --walkers=1 --queue-size=1M --buffer-size=64M --fsync=file -q src dst
 expect_status 0
-pcopy -j 1 --queue-size=4K --fsync=end --allow-rootfs -m m1 --allow-rootfs -m m2 -q src dst
+pcopy -j 1 --queue-size=4K --fsync=end --allow-rootfs -m m1 -m m2 -q src dst
 expect_status 0
-rm -rf dst m1/dst m2/dst
+rm -rf dst m1/dst
 mkdir dst
 
 # ---- 3: source and destination do not go together
@@ -126,6 +127,10 @@ refuses 3 'a/same' src a/same/below/it
 refuses 3 'missing' --allow-rootfs -m missing src dst
 refuses 3 'missing' --allow-rootfs -m m1,missing src dst
 refuses 3 'file' --allow-rootfs -m m1,file src dst
+refuses 3 'same directory' --allow-rootfs -m a,b src dst
+if [ "$(stat -c %d .)" = "$(stat -c %d /)" ]; then
+    refuses 3 root -m m1,m2 src dst
+fi
 
 refuses 3 'same' a/same b/same dst
 refuses 3 'same' a/same a/same dst
