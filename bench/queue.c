@@ -5,8 +5,8 @@
  *
  *      queue_lockfree [ITEMS] ; queue_mutex [ITEMS]
  *
- * In the last column each consumer works 20 microseconds of processor time on an item, as on a small
- * file of a local file system: there it should not matter which queue it is.
+ * In the last column each consumer works 20 microseconds of processor time on an item, as on a
+ * small file of a local file system: there it should not matter which queue it is.
  */
 #include <pthread.h>
 #include <stdint.h>
