@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SHORTER "the file became shorter while it was read"
+
 /* The buffer also takes two targets of symbolic links, to compare them. */
 #define TARGETS ((size_t)2 * PATH_MAX)
 
@@ -124,7 +126,7 @@ static bool copy_range(struct job *j, off_t at, off_t end)
         if (n < 0)
             return fail(j->r, PC_SOURCE, "read", (int)n);
         if ((size_t)n < size) {
-            j->r->why = "the file became shorter while it was read";
+            j->r->why = SHORTER;
             return fail(j->r, PC_SOURCE, "read", -EIO);
         }
         const int err = pc_sys_write(j->to, j->c->buffer, size, at);
@@ -136,6 +138,19 @@ static bool copy_range(struct job *j, off_t at, off_t end)
     return true;
 }
 
+/* Behind the end of a file that became shorter there is no data either: that is no hole. */
+static bool shrank(struct job *j)
+{
+    struct stat now;
+    const int err = pc_sys_stat(j->from, &now);
+    if (!err && now.st_size >= j->src.st_size)
+        return false;
+    if (!err)
+        j->r->why = SHORTER;
+    fail(j->r, PC_SOURCE, err ? "stat" : "read", err ? err : -EIO);
+    return true;
+}
+
 /* The data between holes, and the hole at the end. */
 static bool copy_sparse(struct job *j)
 {
@@ -143,6 +158,8 @@ static bool copy_sparse(struct job *j)
     off_t end = 0;
     while (end < j->src.st_size) {
         int err = pc_sys_next_data(j->from, end, &begin, &end);
+        if (err == -ENXIO && shrank(j))
+            return false;
         if (err == -ENXIO || (!err && begin >= j->src.st_size)) {
             err = pc_sys_truncate(j->to, j->src.st_size);
             return err ? fail_target(j, "set size of", err) : true;
@@ -231,6 +248,7 @@ static int make_node(struct job *j, const struct pc_entry *first)
 /* True if what is at the destination already is what we would make. */
 static bool is_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
 {
+    const struct pc_keep *keep = &j->c->config->keep;
     if (first) {
         const unsigned end = target_end(j->c->config, first);
         struct pc_handle dir;
@@ -246,12 +264,15 @@ static bool is_equal(struct job *j, const struct stat *there, const struct pc_en
     if (S_ISREG(j->src.st_mode))
         return is_same_file(&j->src, there) ||
                (there->st_size == j->src.st_size && pc_meta_same_mtime(&j->src, there));
+    if (keep->times && !pc_meta_same_mtime(&j->src, there))
+        return false;
     if (S_ISLNK(j->src.st_mode)) {
         char *target = j->c->buffer + PATH_MAX;
         return pc_sys_readlink(j->dir, j->e->to, target, PATH_MAX) == 0 &&
                strcmp(target, j->c->buffer) == 0;
     }
-    return j->src.st_rdev == there->st_rdev;
+    return j->src.st_rdev == there->st_rdev &&
+           (!keep->mode || ((j->src.st_mode ^ there->st_mode) & 07777) == 0);
 }
 
 /*
@@ -313,6 +334,8 @@ static void complete(struct job *j, const struct pc_entry *first)
         err = pc_sys_rename(j->dir, j->name, j->e->to);
         if (err)
             ok = fail_target(j, "replace", err);
+        else if (first) /* rename(2) leaves both names if they are links to one file */
+            pc_sys_unlink(j->dir, j->name);
     }
     if (!ok)
         pc_sys_unlink(j->dir, j->name); /* what is reported is the failure itself */
@@ -375,7 +398,7 @@ static void copy_from(struct job *j)
     }
     const unsigned end = target_end(config, j->e);
     if (pc_tree_open(config->tree, j->e->dir, end, &j->dir) != 0)
-        return; /* the directory's own entry says why */
+        return; /* pc_copy_dir() will say why */
     if (make(j, first))
         complete(j, first);
     pc_tree_close(j->e->dir, end);
@@ -396,8 +419,6 @@ static void make_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *
     if (pc_tree_open(c->config->tree, dir, end, &h) == 0) {
         pc_tree_close(dir, end);
         r->outcome = dir->made ? PC_COPIED_DIR : PC_SKIPPED_DIR;
-    } else if (dir->error) {
-        fail(r, end, "make directory", dir->error);
     }
 }
 
@@ -420,35 +441,30 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
         pc_sys_close(&j.from); /* only read: no error can matter */
 }
 
-void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *result)
+/* Metadata of a directory that is open at the destination. */
+static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir,
+                         struct pc_handle to, struct pc_result *r)
 {
-    const struct pc_copy_config *config = c->config;
     const struct pc_keep *keep = &config->keep;
     const unsigned source = pc_mounts_pick(config->sources, dir->seq, 0);
-    const unsigned end = dir_end(config, dir);
     struct pc_handle from = PC_HANDLE_NONE;
-    struct pc_handle to;
     struct stat now;
-
-    *result = (struct pc_result){.outcome = PC_ABANDONED};
-    if (dir->implied || pc_tree_open(config->tree, dir, end, &to) != 0)
-        return;
-    const char *operation = "open";
     int err = 0;
-    if (keep->acl || keep->xattr)
+
+    if (keep->acl || keep->xattr) {
         err = pc_tree_open(config->tree, dir, source, &from);
-    if (err) {
-        fail_source(result, operation, err);
-        pc_tree_close(dir, end);
-        return;
+        if (err) {
+            fail_source(r, "open", err);
+            return;
+        }
     }
-    operation = "stat";
+    const char *operation = "stat";
     if (dir->made) /* nobody has changed it since */
         now = dir->there;
     else
         err = pc_sys_stat(to, &now);
     if (!err)
-        err = pc_meta_apply(keep, from, &dir->st, to, &now, &result->lost, &operation);
+        err = pc_meta_apply(keep, from, &dir->st, to, &now, &r->lost, &operation);
     /* The times that one mount has cached say nothing of what was made through another. */
     const bool moved = atomic_load_explicit(&dir->touched, memory_order_relaxed);
     if (!err && keep->times && (moved || !pc_meta_same_mtime(&dir->st, &now))) {
@@ -456,8 +472,22 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
         err = pc_sys_times(to, dir->st.st_atim, dir->st.st_mtim);
     }
     if (err)
-        fail(result, end, operation, err);
+        fail(r, dir_end(config, dir), operation, err);
     if (pc_handle_open(from))
         pc_tree_close(dir, source);
-    pc_tree_close(dir, end);
+}
+
+void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *result)
+{
+    const struct pc_copy_config *config = c->config;
+    const unsigned end = dir_end(config, dir);
+    struct pc_handle to;
+
+    *result = (struct pc_result){.outcome = PC_ABANDONED};
+    if (!dir->error && !dir->implied && pc_tree_open(config->tree, dir, end, &to) == 0) {
+        complete_dir(config, dir, to, result);
+        pc_tree_close(dir, end);
+    }
+    if (dir->error) /* whoever came upon it */
+        fail(result, dir->error_end, "make or open directory", dir->error);
 }

@@ -22,9 +22,10 @@ mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src)
 {
     mode_t mode = final_mode(keep, src, true) & ~SPECIAL_BITS;
     if (keep->owner && (src->st_uid != keep->uid || src->st_gid != keep->gid)) {
-        /* What all others may, the group may as well: those bits need not wait. */
-        const mode_t others_as_group = (mode & S_IRWXO) << 3;
-        mode &= S_IRWXU | S_IRWXO | others_as_group;
+        /* The group to come counts among the others until then, and the group of now among them
+         * afterwards: what both may need not wait. */
+        const mode_t both = (mode >> 3) & mode & S_IRWXO;
+        mode = (mode & S_IRWXU) | both << 3 | both;
     }
     if (S_ISDIR(src->st_mode))
         mode = (mode | S_IRWXU) & ~(mode_t)(S_IWGRP | S_IWOTH);

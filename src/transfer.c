@@ -41,9 +41,9 @@
 
 /* Descriptors that are neither a thread's nor a directory's: standard ones, roots, a reserve. */
 #define RESERVED_FILES 24
-/* A copy thread has two files and two directories open, a walker two directories. */
-#define FILES_PER_JOB    4
-#define FILES_PER_WALKER 2
+/* A copy thread has two files open, and for a moment three directories; a walker those. */
+#define FILES_PER_JOB    5
+#define FILES_PER_WALKER 3
 #define MAX_OPEN_DIRS    8192
 #define SHARDS           64
 
@@ -394,8 +394,7 @@ static size_t choose_sizes(struct run *run)
         run->jobs = fit;
     }
     /* What the files of the copy threads leave over, plus the walkers' directories. */
-    size_t dirs =
-        files - (size_t)FILES_PER_JOB / 2 * run->jobs + (size_t)FILES_PER_WALKER * run->walkers;
+    size_t dirs = files - (size_t)2 * run->jobs + (size_t)FILES_PER_WALKER * run->walkers;
     return dirs < MAX_OPEN_DIRS ? dirs : MAX_OPEN_DIRS;
 }
 

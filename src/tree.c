@@ -14,7 +14,7 @@
  * idle end that was not used since it came by last, closes it and gives its slot away. An evicted
  * end is opened again when somebody needs it. Lock order: a directory's lock, then the tree's.
  *
- * With `max_handles` >= 2 for each thread the hand always finds an idle end. It is given three
+ * With `max_handles` >= 3 for each thread the hand always finds an idle end. It is given three
  * turns because others use ends meanwhile; should that not do, the caller gets -EMFILE.
  *
  * GROUPS. The names of one inode (st_nlink > 1) form a group, found by device and inode number. Its
@@ -324,7 +324,10 @@ static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
         /* release: pairs with the acquire in pin(). */
         atomic_store_explicit(&e->users, 1, memory_order_release);
     } else if (end >= t->sources) {
-        d->error = err;
+        if (!d->error) {
+            d->error = err;
+            d->error_end = end;
+        }
         err = PC_DIR_FAILED;
     }
 out:

@@ -70,7 +70,7 @@ void pc_copier_free(struct pc_copier *c);
  */
 void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result);
 
-/* Gives a complete directory its metadata. */
+/* Gives a complete directory its metadata, or reports why it is not there. */
 void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *result);
 
 #endif

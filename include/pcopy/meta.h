@@ -38,7 +38,7 @@ enum pc_lost {
 
 /*
  * Permission bits to make something with whose source is `src`: never wider than it will end, for
- * anybody, so the group's bits wait if the group is still to change, and a directory that others
+ * anybody, so bits of group and others wait if these are still to change, and a directory that others
  * may write in is closed to them while it is filled. Directories are always open to their owner.
  */
 mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src);

@@ -26,8 +26,8 @@
 
 /*
  * What pc_tree_open() returns on a destination end when the directory, or one above it, could not
- * be made. The cause is in `error` of the directory it happened to, whose own entry reports it; for
- * all that is below it there is nothing more to say.
+ * be made or opened. The cause is in `error` of the directory it happened to, and is reported when
+ * that is complete; for all that is below it there is nothing more to say.
  */
 #define PC_DIR_FAILED (-ENOTRECOVERABLE)
 
@@ -55,7 +55,8 @@ struct pc_dir {
     pthread_mutex_t lock; /* for those below, and for opening an end */
     bool made;            /* it did not exist before this run */
     struct stat there;    /* if `made`: its attributes at the destination when it was new */
-    int error;            /* why it could not be made, or 0 */
+    int error;            /* why it could not be made or opened at the destination, or 0 */
+    unsigned error_end;   /* and on which end */
     struct pc_dir_end *ends;
     char name[];
 };
@@ -88,7 +89,7 @@ struct pc_left {
 
 /*
  * Makes a tree with `ends` ends, the first `sources` of which are only read, whose cache keeps at
- * most `max_handles` directories open at a time (at least two for each thread that uses it).
+ * most `max_handles` directories open at a time (at least three for each thread that uses it).
  * Returns 0 or -ENOMEM.
  */
 int pc_tree_new(struct pc_tree **out, unsigned sources, unsigned ends, size_t max_handles);

@@ -1,0 +1,348 @@
+/*
+ * What is said on which stream, in which words, and the exit status.
+ */
+#include "scratch.h"
+
+#include <pthread.h>
+
+#include "pcopy/report.h"
+
+/* Standard output and standard error go to files while this is on. */
+static int saved[2] = {-1, -1};
+static char text[2][65536]; /* what was written to them */
+
+static const char *const file_names[2] = {"out", "err"};
+
+static void redirect(const char *out)
+{
+    for (int i = 0; i < 2; i++) {
+        FILE *f = i ? stderr : stdout;
+        const char *name = i == 0 && out ? out : file_names[i];
+        fflush(f);
+        saved[i] = dup(fileno(f));
+        const int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        MUST(saved[i] >= 0 && fd >= 0 && dup2(fd, fileno(f)) >= 0);
+        close(fd);
+    }
+}
+
+static void capture(void)
+{
+    redirect(NULL);
+}
+
+static void restore(void)
+{
+    for (int i = 0; i < 2; i++) {
+        FILE *f = i ? stderr : stdout;
+        fflush(f);
+        clearerr(f);
+        MUST(dup2(saved[i], fileno(f)) >= 0);
+        close(saved[i]);
+        const int fd = open(file_names[i], O_RDONLY | O_CLOEXEC);
+        const ssize_t n = fd < 0 ? 0 : read(fd, text[i], sizeof text[i] - 1);
+        if (fd >= 0)
+            close(fd);
+        text[i][n > 0 ? n : 0] = '\0';
+    }
+}
+
+static struct pc_report *make(unsigned threads, bool quiet, bool verbose)
+{
+    struct pc_report *r;
+    assert_int_equal(pc_report_new(&r, threads, quiet, verbose), 0);
+    return r;
+}
+
+static void an_error_is_one_line_with_operation_path_and_reason(void **state)
+{
+    (void)state;
+    struct pc_report *r = make(1, true, false); /* quiet does not silence errors */
+    capture();
+    pc_report_error(r, "open", "dir/name", -EACCES, NULL);
+    pc_report_error(r, "read", "x", -EIO, "the file became shorter");
+    pc_report_note(r, "only %u of %d", 3U, 4);
+    restore();
+    assert_string_equal(text[1], "pcopy: cannot open 'dir/name': Permission denied\n"
+                                 "pcopy: cannot read 'x': the file became shorter\n"
+                                 "pcopy: only 3 of 4\n");
+    assert_string_equal(text[0], "");
+    assert_int_equal(pc_report_end(r, PC_STATUS_DONE),
+                     PC_STATUS_DONE); /* telling is not counting */
+    pc_report_free(r);
+}
+
+static void names_are_shown_so_that_they_cannot_play_tricks(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        const char *shown;
+    } table[] = {
+        {"plain name", "plain name"},
+        {"two\nlines", "two\\nlines"},
+        {"it's", "it\\'s"},
+        {"back\\slash", "back\\\\slash"},
+        {"\x1b[31mred", "\\x1b[31mred"},
+        {"tab\tbell\a", "tab\\x09bell\\x07"},
+        {"\x7f", "\\x7f"},
+        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"}, /* UTF-8 */
+        {"latin \xfc.", "latin \\xfc."},              /* no UTF-8 */
+        {"cut \xe2\x82", "cut \\xe2\\x82"},           /* the beginning of one */
+        {"\xc2\x9b"
+         "31m",
+         "\\xc2\\x9b31m"},                     /* a control character of C1 */
+        {"\xe2\x80\xa8.", "\\xe2\\x80\\xa8."}, /* a line separator */
+        {"", ""},
+    };
+    struct pc_report *r = make(1, false, true);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char expected[256];
+        capture();
+        pc_report_error(r, "open", table[i].name, -ENOENT, NULL);
+        pc_report_entry(r, table[i].name);
+        restore();
+        snprintf(expected, sizeof expected, "pcopy: cannot open '%s': No such file or directory\n",
+                 table[i].shown);
+        assert_string_equal(text[1], expected);
+        snprintf(expected, sizeof expected, "%s\n", table[i].shown);
+        assert_string_equal(text[0], expected);
+    }
+    pc_report_free(r);
+}
+
+static void notes_are_made_harmless_but_not_quoted(void **state)
+{
+    (void)state;
+    struct pc_report *r = make(1, false, false);
+    capture();
+    pc_report_note(r, "'%s' is not %s", "a\x1b[31m\\", "b'c");
+    const enum pc_status status = pc_report_print(r, "as\tit is\n");
+    restore();
+    assert_int_equal(status, PC_STATUS_DONE);
+    assert_string_equal(text[1], "pcopy: 'a\\x1b[31m\\' is not b'c\n");
+    assert_string_equal(text[0], "as\tit is\n");
+    pc_report_free(r);
+}
+
+static void entries_are_named_if_verbose_only(void **state)
+{
+    (void)state;
+    for (int verbose = 0; verbose < 2; verbose++) {
+        struct pc_report *r = make(1, true, verbose);
+        capture();
+        pc_report_entry(r, "a/b");
+        restore();
+        assert_string_equal(text[0], verbose ? "a/b\n" : "");
+        assert_string_equal(text[1], "");
+        pc_report_free(r);
+    }
+}
+
+static void the_summary_adds_up_all_threads(void **state)
+{
+    (void)state;
+    struct pc_report *r = make(3, false, false);
+    for (unsigned t = 0; t < 3; t++) {
+        for (unsigned i = 0; i < PC_COUNTS; i++)
+            pc_report_count(r, t, (enum pc_count)i, 10 * (i + 1) + t);
+    }
+    capture();
+    const enum pc_status status = pc_report_end(r, PC_STATUS_DONE);
+    restore();
+    assert_int_equal(status, PC_STATUS_PARTIAL);
+    const char *const lines = "copied 33 files, 63 directories, 93 symlinks, 123 hard links, 153 "
+                              "special files\n"
+                              "183 bytes (183 B), 213 skipped, 243 vanished, 273 errors\n";
+    assert_memory_equal(text[0], lines, strlen(lines));
+    double seconds;
+    unsigned long long rate;
+    char bytes[32];
+    assert_int_equal(sscanf(text[0] + strlen(lines), "%lf seconds, %llu files/s, %31[^\n]",
+                            &seconds, &rate, bytes),
+                     3);
+    assert_true(seconds >= 0 && seconds < 60);
+    assert_string_equal(text[1], "");
+    pc_report_free(r);
+}
+
+static void bytes_are_shown_in_a_fitting_unit(void **state)
+{
+    (void)state;
+    const struct {
+        uint64_t bytes;
+        const char *shown;
+    } table[] = {
+        {0, "0 bytes (0 B)"},
+        {1023, "1023 bytes (1023 B)"},
+        {1024, "1024 bytes (1.0 KiB)"},
+        {1536, "1536 bytes (1.5 KiB)"},
+        {(uint64_t)5 << 30, "5368709120 bytes (5.0 GiB)"},
+        {(uint64_t)3 << 60, "3458764513820540928 bytes (3.0 EiB)"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct pc_report *r = make(1, false, false);
+        pc_report_count(r, 0, PC_COUNT_BYTES, table[i].bytes);
+        capture();
+        pc_report_end(r, PC_STATUS_DONE);
+        restore();
+        if (!strstr(text[0], table[i].shown))
+            fail_msg("no '%s' in:\n%s", table[i].shown, text[0]);
+        pc_report_free(r);
+    }
+}
+
+static void quiet_has_no_summary(void **state)
+{
+    (void)state;
+    struct pc_report *r = make(1, true, false);
+    assert_false(pc_report_has_progress(r));
+    capture();
+    assert_int_equal(pc_report_end(r, PC_STATUS_DONE), PC_STATUS_DONE);
+    restore();
+    assert_string_equal(text[0], "");
+    assert_string_equal(text[1], "");
+    pc_report_free(r);
+}
+
+static void the_status_follows_from_counters_unless_the_run_ended_early(void **state)
+{
+    (void)state;
+    const struct {
+        unsigned errors;
+        unsigned vanished;
+        enum pc_status given;
+        enum pc_status expected;
+    } table[] = {
+        {0, 0, PC_STATUS_DONE, PC_STATUS_DONE},     {0, 1, PC_STATUS_DONE, PC_STATUS_VANISHED},
+        {1, 0, PC_STATUS_DONE, PC_STATUS_PARTIAL},  {1, 1, PC_STATUS_DONE, PC_STATUS_PARTIAL},
+        {0, 0, PC_STATUS_SIGNAL, PC_STATUS_SIGNAL}, {1, 1, PC_STATUS_SIGNAL, PC_STATUS_SIGNAL},
+        {1, 0, PC_STATUS_RUN, PC_STATUS_RUN},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct pc_report *r = make(2, true, false);
+        pc_report_count(r, 1, PC_COUNT_ERRORS, table[i].errors);
+        pc_report_count(r, 0, PC_COUNT_VANISHED, table[i].vanished);
+        assert_int_equal(pc_report_end(r, table[i].given), table[i].expected);
+        pc_report_free(r);
+    }
+}
+
+static void a_summary_that_cannot_be_written_fails_the_run(void **state)
+{
+    (void)state;
+    if (access("/dev/full", W_OK) != 0)
+        skip();
+    struct pc_report *r = make(1, false, false);
+    redirect("/dev/full");
+    const enum pc_status status = pc_report_end(r, PC_STATUS_DONE);
+    restore();
+    assert_int_equal(status, PC_STATUS_RUN);
+    assert_string_equal(text[1],
+                        "pcopy: cannot write to standard output: No space left on device\n");
+    redirect("/dev/full");
+    const enum pc_status kept = pc_report_end(r, PC_STATUS_SIGNAL);
+    restore();
+    assert_int_equal(kept, PC_STATUS_SIGNAL);
+    redirect("/dev/full");
+    const enum pc_status printed = pc_report_print(r, "text");
+    restore();
+    assert_int_equal(printed, PC_STATUS_RUN);
+    pc_report_free(r);
+}
+
+static void progress_is_for_terminals_and_wiped_before_other_lines(void **state)
+{
+    (void)state;
+    struct pc_report *r;
+    capture();
+    MUST(pc_report_new(&r, 1, false, false) == 0); /* now that standard error is a file */
+    const bool wanted = pc_report_has_progress(r);
+    pc_report_count(r, 0, PC_COUNT_FILES, 12);
+    pc_report_count(r, 0, PC_COUNT_LINKS, 3);
+    pc_report_count(r, 0, PC_COUNT_DIRS, 100);
+    pc_report_count(r, 0, PC_COUNT_BYTES, 2048);
+    pc_report_progress(r);
+    pc_report_note(r, "hello");
+    pc_report_note(r, "again");
+    pc_report_progress(r);
+    pc_report_end(r, PC_STATUS_DONE);
+    restore();
+    assert_false(wanted);
+    assert_int_equal(strncmp(text[1], "\r15 files, 2.0 KiB; ", 20), 0);
+    assert_non_null(strstr(text[1], "/s; 0 errors\033[K\r\033[Kpcopy: hello\npcopy: again\n\r15"));
+    const size_t n = strlen(text[1]);
+    assert_string_equal(text[1] + n - 4, "\r\033[K"); /* the summary has the line for itself */
+    assert_int_equal(text[0][0], 'c');
+    pc_report_free(r);
+}
+
+/* --- threads --- */
+
+struct speaker {
+    struct pc_report *report;
+    unsigned number;
+    pthread_t thread;
+};
+
+static void *speak(void *argument)
+{
+    const struct speaker *s = argument;
+    for (int i = 0; i < 200; i++) {
+        pc_report_count(s->report, s->number, PC_COUNT_FILES, 1);
+        pc_report_count(s->report, 0, PC_COUNT_BYTES, 2); /* a slot may be shared, too */
+        if (i % 4 == 0)
+            pc_report_error(s->report, "open", "a-name", -EIO, NULL);
+        if (i % 4 == 1)
+            pc_report_entry(s->report, "an-entry");
+    }
+    return NULL;
+}
+
+static void lines_of_many_threads_do_not_mix(void **state)
+{
+    (void)state;
+    enum { SPEAKERS = 8 };
+    struct speaker speakers[SPEAKERS];
+    struct pc_report *r = make(SPEAKERS, false, true);
+    capture();
+    for (unsigned i = 0; i < SPEAKERS; i++) {
+        speakers[i] = (struct speaker){.report = r, .number = i};
+        MUST(pthread_create(&speakers[i].thread, NULL, speak, &speakers[i]) == 0);
+    }
+    for (unsigned i = 0; i < SPEAKERS; i++)
+        pthread_join(speakers[i].thread, NULL);
+    pc_report_end(r, PC_STATUS_DONE);
+    restore();
+    const char *const line = "pcopy: cannot open 'a-name': Input/output error\n";
+    const char *at = text[1];
+    for (int i = 0; i < SPEAKERS * 50; i++, at += strlen(line))
+        assert_int_equal(strncmp(at, line, strlen(line)), 0);
+    assert_string_equal(at, "");
+    at = text[0];
+    for (int i = 0; i < SPEAKERS * 50; i++, at += strlen("an-entry\n"))
+        assert_int_equal(strncmp(at, "an-entry\n", strlen("an-entry\n")), 0);
+    assert_int_equal(strncmp(at, "copied 1600 files, ", 19), 0);
+    assert_non_null(strstr(at, "\n3200 bytes "));
+    pc_report_free(r);
+    pc_report_free(NULL);
+}
+
+int main(void)
+{
+    alarm(60);
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(an_error_is_one_line_with_operation_path_and_reason),
+        SCRATCH_TEST(names_are_shown_so_that_they_cannot_play_tricks),
+        SCRATCH_TEST(notes_are_made_harmless_but_not_quoted),
+        SCRATCH_TEST(entries_are_named_if_verbose_only),
+        SCRATCH_TEST(the_summary_adds_up_all_threads),
+        SCRATCH_TEST(bytes_are_shown_in_a_fitting_unit),
+        SCRATCH_TEST(quiet_has_no_summary),
+        SCRATCH_TEST(the_status_follows_from_counters_unless_the_run_ended_early),
+        SCRATCH_TEST(a_summary_that_cannot_be_written_fails_the_run),
+        SCRATCH_TEST(progress_is_for_terminals_and_wiped_before_other_lines),
+        SCRATCH_TEST(lines_of_many_threads_do_not_mix),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
