@@ -16,10 +16,23 @@
  * first error ends the program; directories get no times, hard links become files, and DST must
  * not exist, for the floor knows nothing of what was there before.
  *
- * A floor that is not the fastest honest loop flatters whoever is compared with it. These choices
- * were measured, 79,000 files on tmpfs, ext4 and XFS, two processors:
+ * A floor that is not the fastest honest loop flatters whoever is compared with it. What was tried
+ * on 79,000 files, source on a tmpfs, two processors (seconds, medians of seven):
  *
- * PLACEHOLDER
+ *                                                       tmpfs   ext4    XFS
+ *      paths relative to the two roots (what it does)   0.95    1.52    1.78
+ *      names in directories that are open beforehand    0.99    1.48    1.83
+ *      names in directories that are opened on the way  1.00    1.56    2.10
+ *      paths from the working directory                 1.08    1.61    1.78
+ *
+ * The first two are the same but for noise, and the first needs no 10,000 open directories. O_EXCL
+ * at the destination, O_NOFOLLOW at the source, pread and pwrite for read and write, a buffer of 64
+ * KiB or of 1 MiB, and one read more to see the end of the file change nothing that can be measured;
+ * fstat of the source is 3 to 5 percent, futimens 10, the data 50. So read stops at the size that
+ * fstat gave, and files are taken as the walk found them: neighbours share a directory.
+ * --interleave takes the first file of each directory, then the second of each; that is slower here,
+ * but over NFS the files of one directory are made one after the other, so it is the floor there.
+ * --fsync flushes each file before its times are set, as one must over NFS to learn of errors.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -39,7 +52,7 @@ enum { BUFFER_SIZE = 256 * 1024, MAX_THREADS = 1024 };
 struct file {
     char *path;       /* relative to SRC and to DST */
     size_t directory; /* its place in the list of directories ... */
-    size_t rank;      /* ... and in that directory: what --interleave sorts by */
+    size_t rank;      /* ... and in its directory: what --interleave sorts by */
     bool symlink;
 };
 

@@ -266,7 +266,7 @@ static void make_small_tree(const char *top, uint32_t variant)
                                  "d/fifo",    "nothing",  "holes",      "d/setuid",
                                  "d/e/empty", "d/e",      "d",          "."};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        set_mtime(AT(names[i]), 1000000000 + (time_t)(i + 100 * variant), (long)i + 1);
+        set_mtime(AT(names[i]), 1000000000 + (time_t)i + (time_t)100 * variant, (long)i + 1);
     set_mtime(AT("d/fifo"), 5, 6); /* in each variant: that of another time is another test's */
     set_mtime(AT("d"), 1000000000 + variant, 7);
     MUST(chmod(AT("d/e"), 0555) == 0);

@@ -16,7 +16,7 @@
 /* Some file systems do not tell types; with `untyped` ours does not either. */
 static bool untyped;
 
-ssize_t getdents64(int fd, void *buffer, size_t size)
+ssize_t getdents64(int fd, void *buffer, size_t size) /* NOLINT(readability-*) */
 {
     const ssize_t n = syscall(SYS_getdents64, fd, buffer, size);
     for (ssize_t at = 0; untyped && at < n;) {
