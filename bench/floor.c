@@ -27,10 +27,10 @@
  *
  * The first two are the same but for noise, and the first needs no 10,000 open directories. O_EXCL
  * at the destination, O_NOFOLLOW at the source, pread and pwrite for read and write, a buffer of 64
- * KiB or of 1 MiB, and one read more to see the end of the file change nothing that can be measured;
+ * KiB or of 1 MiB, and one read more to see the end of a file change nothing that can be measured;
  * fstat of the source is 3 to 5 percent, futimens 10, the data 50. So read stops at the size that
  * fstat gave, and files are taken as the walk found them: neighbours share a directory.
- * --interleave takes the first file of each directory, then the second of each; that is slower here,
+ * --interleave takes the first file of each directory, then the second of each: slower here,
  * but over NFS the files of one directory are made one after the other, so it is the floor there.
  * --fsync flushes each file before its times are set, as one must over NFS to learn of errors.
  */

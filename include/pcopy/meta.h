@@ -38,8 +38,9 @@ enum pc_lost {
 
 /*
  * Permission bits to make something with whose source is `src`: never wider than it will end, for
- * anybody, so bits of group and others wait if these are still to change, and a directory that others
- * may write in is closed to them while it is filled. Directories are always open to their owner.
+ * anybody, so bits of group and others wait if these are still to change, and a directory that
+ * others may write in is closed to them while it is filled. Directories are always open to their
+ * owner.
  */
 mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src);
 

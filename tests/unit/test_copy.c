@@ -374,6 +374,53 @@ static void linking_a_name_that_is_linked_already_leaves_no_temporary(void **sta
     assert_int_equal(others_than("a"), 1);
 }
 
+/* Two mount points that are not one directory, so that it shows which one was taken. */
+static void links_go_through_the_mount_point_of_their_first(void **state)
+{
+    (void)state;
+    const char *const three[3] = {"src", "dst", "other"};
+    struct pc_handle handles[3];
+    struct pc_entry *root;
+    struct pc_entry *e[2];
+    struct pc_tree *tree;
+    struct pc_copier copier;
+    put_dir("other");
+    put("src/a", "text");
+    MUST(link("src/a", "src/b") == 0);
+    for (int i = 0; i < 3; i++)
+        handles[i] = open_here(three[i]);
+    struct pc_mounts targets = {.count = 2};
+    struct pc_copy_config config = all.config;
+    config.targets = &targets;
+    MUST(pc_tree_new(&tree, 1, 3, 16) == 0);
+    MUST(pc_tree_add_root(tree, handles, three, &root) == 0);
+    config.tree = tree;
+    MUST(pc_copier_init(&copier, &config) == 0);
+    for (int i = 0; i < 2; i++) {
+        MUST(pc_tree_add_entry(root->dir, i ? "b" : "a", S_IFREG, &e[i]) == 0);
+        pc_copy_entry(&copier, e[i], &all.result);
+        assert_int_equal(all.result.outcome, i ? PC_COPIED_LINK : PC_COPIED_FILE);
+        struct pc_left left = pc_tree_leave(tree, e[i], true);
+        while (left.done) {
+            struct pc_entry *done = left.done;
+            left.done = done->next;
+            assert_null(pc_tree_release(done));
+        }
+    }
+    struct pc_dir *dir = pc_tree_release(root);
+    assert_non_null(dir);
+    assert_null(pc_tree_retire(tree, dir));
+    pc_tree_free(tree);
+    for (int i = 0; i < 2; i++) {
+        const char *const both[2] = {i ? "other/a" : "dst/a", i ? "other/b" : "dst/b"};
+        assert_int_equal(is_there(both[0]), is_there(both[1]));
+    }
+    assert_int_not_equal(is_there("dst/a"), is_there("other/a"));
+    pc_copier_free(&copier);
+    for (int i = 0; i < 3; i++)
+        pc_sys_close(&handles[i]);
+}
+
 /* --- what is at the destination already --- */
 
 static void a_link_or_fifo_of_another_time_or_mode_is_not_equal(void **state)
@@ -685,6 +732,51 @@ static void of_a_source_that_grows_what_was_there_is_copied(void **state)
                      5); /* so that the next run sees that it has changed since */
     assert_int_equal(st.st_mtim.tv_nsec, 6);
     pc_sys_set_fault(NULL);
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    check_same("f");
+}
+
+static void punch(void)
+{
+    const int fd = open("src/f", O_WRONLY | O_CLOEXEC);
+    MUST(fd >= 0);
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20) != 0)
+        MUST(errno == EOPNOTSUPP);
+    close(fd);
+}
+
+static void a_source_with_holes_that_grows_or_is_punched_ends_at_its_size(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        put_noise("src/f", 20000, 1);
+        MUST(truncate("src/f", 1 << 20) == 0);
+        grow(); /* data at the end, so that the last run of data is what grows */
+        const off_t size = look_at("src/f").st_size;
+        set_mtime("src/f", 5, 6);
+        if (i == 0)
+            when("lseek", 2, grow);
+        else
+            when("lseek", 1, punch); /* after it was said that there is data */
+        assert_int_equal(copy("f"), PC_COPIED_FILE);
+        pc_sys_set_fault(NULL);
+        assert_int_equal(look_at("dst/f").st_size, size);
+        assert_int_equal(look_at("dst/f").st_mtim.tv_nsec, 6);
+        MUST(unlink("src/f") == 0 && unlink("dst/f") == 0);
+    }
+}
+
+static void remove_target(void)
+{
+    MUST(unlink("dst/f") == 0);
+}
+
+static void what_somebody_removes_while_we_look_at_it_is_made_anew(void **state)
+{
+    (void)state;
+    put("src/f", "text");
+    put("dst/f", "old");
+    when("fstatat", 0, remove_target);
     assert_int_equal(copy("f"), PC_COPIED_FILE);
     check_same("f");
 }
@@ -1056,6 +1148,7 @@ int main(void)
         COPY_TEST(hard_links_are_linked),
         COPY_TEST(hard_links_of_symbolic_links_and_fifos_are_linked),
         COPY_TEST(hard_links_become_files_if_links_are_not_kept),
+        COPY_TEST(links_go_through_the_mount_point_of_their_first),
         COPY_TEST(the_second_name_is_copied_if_the_first_cannot),
         COPY_TEST(linking_a_name_that_is_linked_already_leaves_no_temporary),
         COPY_TEST(a_link_or_fifo_of_another_time_or_mode_is_not_equal),
@@ -1071,6 +1164,8 @@ int main(void)
         COPY_TEST(a_source_that_shrinks_is_an_error_and_leaves_nothing),
         COPY_TEST(a_source_with_holes_that_shrinks_is_an_error_too),
         COPY_TEST(of_a_source_that_grows_what_was_there_is_copied),
+        COPY_TEST(a_source_with_holes_that_grows_or_is_punched_ends_at_its_size),
+        COPY_TEST(what_somebody_removes_while_we_look_at_it_is_made_anew),
         COPY_TEST(a_run_that_is_stopped_ends_in_the_middle_of_a_file),
         COPY_TEST(times_are_set_after_all_else_but_close_and_rename),
         COPY_TEST(a_new_file_is_never_wider_than_it_ends),

@@ -247,6 +247,36 @@ static void what_is_pinned_is_not_evicted(void **state)
     fell(&f);
 }
 
+static void a_retired_directory_takes_no_others_handle_along(void **state)
+{
+    (void)state;
+    enum { BROTHERS = 60 };
+    struct pc_entry *dirs[BROTHERS];
+    struct fixture f;
+    plant(&f, 4);
+    for (size_t i = 0; i < BROTHERS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "d%zu", i);
+        dirs[i] = grow(&f, f.root->dir, name);
+    }
+    const unsigned before = open_files();
+    for (size_t i = 0; i < BROTHERS; i++) {
+        struct pc_handle h;
+        struct stat st;
+        assert_int_equal(pc_tree_open(f.tree, dirs[i]->dir, PC_SOURCE, &h), 0);
+        if (i >= 10) /* evicted long ago */
+            release(&f, dirs[i - 10]);
+        assert_int_equal(pc_sys_stat(h, &st), 0);
+        assert_true(open_files() <= before + 4);
+        pc_tree_close(dirs[i]->dir, PC_SOURCE);
+    }
+    for (size_t i = BROTHERS - 10; i < BROTHERS; i++)
+        release(&f, dirs[i]);
+    assert_int_equal(open_files(), before);
+    release(&f, f.root);
+    fell(&f);
+}
+
 static int refuse_openat(const char *call)
 {
     return strcmp(call, "openat") == 0 ? -EIO : 0;
@@ -278,7 +308,7 @@ static void an_open_directory_is_not_opened_again(void **state)
     fell(&f);
 }
 
-/* A copy thread has the directory of an entry pinned while it opens that of the entry it links to. */
+/* A copy thread has the directory of an entry pinned while it opens that of one it links to. */
 static void the_handles_of_a_thread_are_enough_for_two_deep_directories(void **state)
 {
     (void)state;
@@ -743,24 +773,25 @@ static void a_group_that_failed_to_the_last_leaves_nothing(void **state)
 static void inodes_are_told_apart_by_device_and_number(void **state)
 {
     (void)state;
+    enum { EACH = 3000 }; /* enough for many of them to meet in one bucket */
+    static struct pc_entry *first[2][EACH];
     struct fixture f;
     plant(&f, 4);
-    struct pc_entry *e[3];
-    struct stat st[3] = {inode(7, 2), inode(7, 2), inode(8, 2)};
-    st[1].st_dev = 2;
-    for (size_t i = 0; i < 3; i++) {
-        e[i] = entry_in(f.root->dir, "x");
-        assert_int_equal(pc_tree_join(f.tree, e[i], &st[i]), PC_LINK_COPY);
+    for (size_t i = 0; i < 2 * (size_t)EACH; i++) {
+        struct stat st = inode(i % 2 ? 7 : i + 100, 2);
+        st.st_dev = i % 2 ? i : 7;
+        struct pc_entry *e = entry_in(f.root->dir, "x");
+        first[i % 2][i / 2] = e;
+        assert_int_equal(pc_tree_join(f.tree, e, &st), PC_LINK_COPY);
+        assert_null(pc_tree_leave(f.tree, e, true).done);
     }
-    for (size_t i = 0; i < 3; i++) {
-        const struct pc_left left = pc_tree_leave(f.tree, e[i], true);
-        assert_null(left.done);
-    }
-    for (size_t i = 0; i < 3; i++) {
-        struct pc_entry *other = entry_in(f.root->dir, "y");
-        assert_int_equal(pc_tree_join(f.tree, other, &st[i]), PC_LINK_MAKE);
-        assert_ptr_equal(pc_tree_first(other), e[i]);
-        release_all(&f, pc_tree_leave(f.tree, other, true).done);
+    for (size_t i = 0; i < 2 * (size_t)EACH; i++) {
+        struct stat st = inode(i % 2 ? 7 : i + 100, 2);
+        st.st_dev = i % 2 ? i : 7;
+        struct pc_entry *e = entry_in(f.root->dir, "y");
+        assert_int_equal(pc_tree_join(f.tree, e, &st), PC_LINK_MAKE);
+        assert_ptr_equal(pc_tree_first(e), first[i % 2][i / 2]);
+        release_all(&f, pc_tree_leave(f.tree, e, true).done);
     }
     assert_int_equal(release(&f, f.root), 1);
     fell(&f);
@@ -942,6 +973,7 @@ int main(void)
         SCRATCH_TEST(paths_are_joined_from_the_label_down),
         SCRATCH_TEST(a_chain_deeper_than_the_cache_opens_anywhere),
         SCRATCH_TEST(what_is_pinned_is_not_evicted),
+        SCRATCH_TEST(a_retired_directory_takes_no_others_handle_along),
         SCRATCH_TEST(an_open_directory_is_not_opened_again),
         SCRATCH_TEST(the_handles_of_a_thread_are_enough_for_two_deep_directories),
         SCRATCH_TEST(missing_directories_are_made_and_existing_ones_found),

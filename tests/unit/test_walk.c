@@ -591,6 +591,20 @@ static void an_error_of_emit_ends_the_walk_in_all_threads(void **state)
         free(names[i]);
 }
 
+static void an_error_for_a_directory_ends_the_walk_too(void **state)
+{
+    (void)state;
+    put_dir("src");
+    put_dir("src/a");
+    put_dir("src/b");
+    struct heard h = {.emit_until = 0, .emit_error = -ECANCELED};
+    walk(&h, 1, false);
+    assert_int_equal(h.results[0], -ECANCELED);
+    assert_int_equal(h.count, 3);
+    assert_int_equal(h.entered, 1); /* those below were not looked into any more */
+    forget(&h);
+}
+
 static void a_directory_cut_short_gets_no_metadata(void **state)
 {
     (void)state;
@@ -678,6 +692,7 @@ int main(void)
         SCRATCH_TEST(a_directory_that_is_refused_is_not_listed),
         SCRATCH_TEST(a_listing_that_fails_is_reported),
         SCRATCH_TEST(an_error_of_emit_ends_the_walk_in_all_threads),
+        SCRATCH_TEST(an_error_for_a_directory_ends_the_walk_too),
         SCRATCH_TEST(a_directory_cut_short_gets_no_metadata),
         SCRATCH_TEST(a_walk_of_nothing_ends),
         SCRATCH_TEST(other_file_systems_are_listed_or_left_empty),
