@@ -2,7 +2,8 @@
  * What the tests on real files share: a directory of their own that each test starts in and that is
  * gone afterwards, and short ways to put things into it. Paths are relative to that directory.
  *
- * The helpers abort the test program rather than assert, because threads and child processes use them too.
+ * The helpers abort the test program rather than assert, because threads and child processes use
+ * them too.
  */
 #ifndef PCOPY_TEST_SCRATCH_H
 #define PCOPY_TEST_SCRATCH_H
@@ -72,7 +73,8 @@ static inline void scratch_remove(const char *path)
     MUST(rmdir(path) == 0);
 }
 
-/* For tests with thousands of files: in memory if there is room for them and TMPDIR does not say. */
+/* For tests with thousands of files: in memory if there is room for them and TMPDIR does not
+ * say. */
 static inline void prefer_memory(void)
 {
     if (access("/dev/shm", R_OK | W_OK | X_OK) == 0)
@@ -92,7 +94,8 @@ static inline int scratch_enter(void **state)
     return 0;
 }
 
-/* Teardown: whatever the test has changed of the process is put back, and its directory goes away. */
+/* Teardown: whatever the test has changed of the process is put back, and its directory goes
+ * away. */
 static inline int scratch_leave(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
 /*
- * One entry to the destination: every kind, onto nothing, onto its equal and onto what is in the way,
+ * One entry to the destination: every kind, onto nothing, onto its equal and onto what is in the
+ * way,
  * and what is left when it fails.
  */
 #include "scratch.h"
@@ -919,7 +920,8 @@ static void a_link_or_fifo_that_fails_half_way_is_removed(void **state)
     }
 }
 
-/* On a network file system, in a directory that this run has made: creating needs not be exclusive. */
+/* On a network file system, in a directory that this run has made: creating needs not be
+ * exclusive. */
 static void what_is_in_a_new_directory_on_a_network_is_replaced_all_the_same(void **state)
 {
     (void)state;

@@ -27,7 +27,8 @@ static void forget_arguments(void)
     }
 }
 
-/* Parses a copy of `list`, which NULL ends. getopt permutes it, so each string has to be found again. */
+/* Parses a copy of `list`, which NULL ends. getopt permutes it, so each string has to be found
+ * again. */
 static enum pc_request parse(const char *const *list)
 {
     static char *argv[64];

@@ -1,5 +1,6 @@
 /*
- * The queue. This file is built twice, with the lock-free queue and with the mutex queue: what passes
+ * The queue. This file is built twice, with the lock-free queue and with the mutex queue: what
+ * passes
  * for both is what the header promises.
  */
 #include <errno.h>

@@ -1,5 +1,6 @@
 /*
- * The system calls. Some of libc's are replaced below, so that they do what kernels seldom do: transfer
+ * The system calls. Some of libc's are replaced below, so that they do what kernels seldom do:
+ * transfer
  * less than was asked for.
  */
 #include "scratch.h"

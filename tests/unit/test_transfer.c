@@ -316,7 +316,8 @@ static bool sweep_failed(const char *text, int n, enum before before, const stru
     return false;
 }
 
-/* Each call fails once, from the first to where there are no more. Prints what is wrong with a run. */
+/* Each call fails once, from the first to where there are no more. Prints what is wrong with a
+ * run. */
 static bool sweep(const struct way *way, enum before before, int err, int step)
 {
     const char *const dst = way->two_mounts ? "m1/dst" : "dst";

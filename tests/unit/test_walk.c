@@ -1,5 +1,6 @@
 /*
- * The walker: what it emits, in which order, and what it does about directories that it cannot read.
+ * The walker: what it emits, in which order, and what it does about directories that it cannot
+ * read.
  */
 #include "scratch.h"
 
