@@ -267,7 +267,7 @@ int pc_sys_list(struct pc_listing *l, struct pc_name *out)
             continue;
         out->name = d->d_name;
         out->ino = d->d_ino;
-        out->type = DTTOIF(d->d_type);
+        out->type = (mode_t)DTTOIF(d->d_type);
         out->next = d->d_off;
         return 1;
     }

@@ -926,6 +926,12 @@ static void what_is_in_a_new_directory_on_a_network_is_replaced_all_the_same(voi
 {
     (void)state;
     all.targets.network = true;
+    put("src/first", "text");
+    put("dst/first", ""); /* the directory is not new yet: nothing in it is written into */
+    const ino_t before = look_at("dst/first").st_ino;
+    assert_int_equal(copy("first"), PC_COPIED_FILE);
+    assert_int_not_equal(look_at("dst/first").st_ino, before);
+    MUST(unlink("dst/first") == 0);
     all.root->dir->made = true;
     put("src/f", "text");
     put("src/empty", "");
@@ -1058,6 +1064,30 @@ static void a_directory_that_fails_late_is_told(void **state)
     finish(d);
 }
 
+static void what_is_to_be_linked_to_a_lost_directory_is_not_told_again(void **state)
+{
+    (void)state;
+    struct pc_entry *d = new_dir("d");
+    struct pc_entry *others[20];
+    put("src/d/a", "text");
+    MUST(link("src/d/a", "src/b") == 0);
+    assert_int_equal(copy_in(d->dir, "a", S_IFREG), PC_COPIED_FILE);
+    for (size_t i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "other%zu", i);
+        others[i] = new_dir(name);
+        pc_copy_entry(&all.copier, others[i], &all.result);
+    }
+    MUST(rename("dst/d", "away") == 0);
+    put("dst/d", "in the way");
+    assert_int_equal(copy("b"), PC_ABANDONED);
+    pc_copy_dir(&all.copier, d->dir, &all.result);
+    assert_int_equal(all.result.outcome, PC_FAILED);
+    for (size_t i = 0; i < 20; i++)
+        finish(others[i]);
+    finish(d);
+}
+
 static void a_complete_directory_gets_mode_and_times(void **state)
 {
     (void)state;
@@ -1102,6 +1132,12 @@ static void a_directory_nothing_was_made_in_is_left_alone(void **state)
     set_mtime("dst/d", 55, 67);
     pc_copy_dir(&all.copier, d->dir, &all.result);
     assert_int_equal(look_at("dst/d").st_mtim.tv_nsec, 66);
+    /* If something was, the mtime that one mount point shows says nothing. */
+    atomic_store(&d->dir->touched, true);
+    pc_sys_set_fault(record);
+    pc_copy_dir(&all.copier, d->dir, &all.result);
+    pc_sys_set_fault(NULL);
+    assert_true(place_of("futimens") >= 0);
     finish(d);
 }
 
@@ -1178,6 +1214,7 @@ int main(void)
         COPY_TEST(a_directory_is_made_and_counted_once),
         COPY_TEST(below_a_file_in_the_way_one_failure_is_told),
         COPY_TEST(a_directory_that_fails_late_is_told),
+        COPY_TEST(what_is_to_be_linked_to_a_lost_directory_is_not_told_again),
         COPY_TEST(a_complete_directory_gets_mode_and_times),
         COPY_TEST(a_directory_nothing_was_made_in_is_left_alone),
         COPY_TEST(an_implied_directory_keeps_what_it_has),

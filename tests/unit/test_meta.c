@@ -420,6 +420,23 @@ static void extended_attributes_are_left_where_they_are_not_kept(void **state)
     assert_int_equal(place_of("flistxattr"), -1);
 }
 
+static void root_keeps_attributes_that_are_not_the_users_too(void **state)
+{
+    (void)state;
+    struct pc_keep keep = ours();
+    char value[8];
+    keep.xattr = true;
+    a_pair(0644, 0600);
+    if (geteuid() != 0 || !set_xattr("from", "trusted.colour", "green", 5))
+        skip();
+    keep.uid = 1; /* as somebody else would not even try */
+    assert_int_equal(apply(&keep), 0);
+    assert_int_equal(getxattr("to", "trusted.colour", value, sizeof value), -1);
+    keep.uid = 0;
+    assert_int_equal(apply(&keep), 0);
+    assert_int_equal(getxattr("to", "trusted.colour", value, sizeof value), 5);
+}
+
 static void what_the_destination_cannot_hold_is_lost_not_failed(void **state)
 {
     (void)state;
@@ -600,6 +617,7 @@ int main(void)
         SCRATCH_TEST(a_failure_names_its_operation),
         SCRATCH_TEST(extended_attributes_come_before_a_mode_that_forbids_them),
         SCRATCH_TEST(extended_attributes_are_left_where_they_are_not_kept),
+        SCRATCH_TEST(root_keeps_attributes_that_are_not_the_users_too),
         SCRATCH_TEST(what_the_destination_cannot_hold_is_lost_not_failed),
         SCRATCH_TEST(the_acl_comes_after_the_mode),
         SCRATCH_TEST(an_acl_is_not_kept_unasked),

@@ -136,6 +136,31 @@ static void slashes_at_the_end_mean_nothing_for_directories(void **state)
     check_root(0, 1, "dst", "dst/.");
 }
 
+static void the_root_is_a_directory_as_any(void **state)
+{
+    (void)state;
+    put_dir("src");
+    assert_int_equal(MAKE("src", "//"), 0);
+    check_root(0, 1, "/", "/");
+}
+
+static int make_it_first(const char *call)
+{
+    if (strcmp(call, "mkdirat") == 0)
+        mkdir("dst", 0750);
+    return 0;
+}
+
+static void what_somebody_else_makes_meanwhile_is_taken(void **state)
+{
+    (void)state;
+    put_dir("src");
+    hook = make_it_first;
+    assert_int_equal(MAKE("src", "dst"), 0);
+    check_root(0, 1, "dst", "dst");
+    assert_int_equal(look_at("dst").st_mode, S_IFDIR | 0750);
+}
+
 static void missing_parents_are_made_with_the_umask(void **state)
 {
     (void)state;
@@ -413,7 +438,7 @@ static void src_is_relative_to_each_mount_point_of_the_source(void **state)
     source_mounts = LIST(absolute);
     snprintf(problem, sizeof problem, "%.400s/s1/a", scratch_path);
     char path[512];
-    strcpy(path, problem);
+    snprintf(path, sizeof path, "%s", problem);
     assert_int_equal(MAKE(path, "dst"), 0);
     check_root(0, 0, "s1/a", path);
     source_mounts = LIST("s1", "s2");
@@ -555,6 +580,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PLAN_TEST(a_directory_becomes_dst_whether_that_exists_or_not),
         PLAN_TEST(slashes_at_the_end_mean_nothing_for_directories),
+        PLAN_TEST(the_root_is_a_directory_as_any),
+        PLAN_TEST(what_somebody_else_makes_meanwhile_is_taken),
         PLAN_TEST(missing_parents_are_made_with_the_umask),
         PLAN_TEST(a_file_is_dst_or_lands_inside_it),
         PLAN_TEST(several_sources_land_inside),

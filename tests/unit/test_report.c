@@ -155,13 +155,12 @@ static void the_summary_adds_up_all_threads(void **state)
                               "special files\n"
                               "183 bytes (183 B), 213 skipped, 243 vanished, 273 errors\n";
     assert_memory_equal(text[0], lines, strlen(lines));
-    double seconds;
-    unsigned long long rate;
-    char bytes[32];
-    assert_int_equal(sscanf(text[0] + strlen(lines), "%lf seconds, %llu files/s, %31[^\n]",
-                            &seconds, &rate, bytes),
-                     3);
+    char *end;
+    const double seconds = strtod(text[0] + strlen(lines), &end);
     assert_true(seconds >= 0 && seconds < 60);
+    assert_memory_equal(end, " seconds, ", strlen(" seconds, "));
+    strtoull(end + strlen(" seconds, "), &end, 10);
+    assert_memory_equal(end, " files/s, ", strlen(" files/s, "));
     assert_string_equal(text[1], "");
     pc_report_free(r);
 }
