@@ -156,11 +156,41 @@ static void find_out(const struct pc_mounts *m, unsigned i, const char *path, bo
 
 /* --- saying it --- */
 
-static const char *copying(const struct facts *f)
+#define MAX_DECISIONS 6
+
+/* What pcopy will do about the mount point, a sentence each. Returns how many. */
+static size_t decide(const struct pc_options *o, const struct pc_mounts *m, const struct facts *f,
+                     char out[MAX_DECISIONS][256])
 {
-    return f->server_copy ? "server-side copy (copy_file_range)"
-           : f->clone     ? "shared blocks (reflink)"
-                          : "none";
+    const size_t size = sizeof out[0];
+    size_t n = 0;
+    if (f->problem) {
+        snprintf(out[n++], size, "refuse to copy: %s", strerror(-f->problem));
+        return n;
+    }
+    if (m->count > 1)
+        snprintf(out[n++], size, "use it for one entry in %u of each directory", m->count);
+    if (f->sharing == PC_SHARING_SUPERBLOCK)
+        snprintf(out[n++], size,
+                 "warn: with the superblock of '%s' it makes no files in parallel with that; "
+                 "mount it with -o nosharecache",
+                 f->shared_with);
+    if (f->sharing == PC_SHARING_CONNECTION)
+        snprintf(out[n++], size,
+                 "warn: over the connection of '%s' it adds no bandwidth; use another address of "
+                 "the server, or -o nconnect",
+                 f->shared_with);
+    if (!f->probed)
+        return n;
+    if (o->keep.xattr && !f->xattr)
+        snprintf(out[n++], size, "not keep extended attributes of users");
+    if (o->keep.acl && !f->acl)
+        snprintf(out[n++], size, "not keep ACLs");
+    snprintf(out[n++], size,
+             f->network || o->fsync == PC_FSYNC_FILE ? "flush each file before its times are set"
+             : o->fsync == PC_FSYNC_END              ? "flush the file system before exit 0"
+                                                     : "not flush anything");
+    return n;
 }
 
 static void text_line(FILE *out, const char *what, const char *value)
@@ -169,7 +199,12 @@ static void text_line(FILE *out, const char *what, const char *value)
         fprintf(out, "    %-20s %s\n", what, value);
 }
 
-static void text_facts(FILE *out, const struct pc_options *o, const struct facts *f)
+static const char *yes(bool value)
+{
+    return value ? "yes" : "no";
+}
+
+static void text_facts(FILE *out, const struct facts *f)
 {
     char line[256];
     fprintf(out, "  %s\n", f->path);
@@ -182,38 +217,22 @@ static void text_facts(FILE *out, const struct pc_options *o, const struct facts
     text_line(out, "wsize", f->wsize);
     text_line(out, "rsize", f->rsize);
     if (f->sharing != PC_SHARING_NOTHING) {
-        snprintf(line, sizeof line, "%s %s: %s",
+        snprintf(line, sizeof line, "%s %s",
                  f->sharing == PC_SHARING_SUPERBLOCK ? "superblock of" : "connection of",
-                 f->shared_with,
-                 f->sharing == PC_SHARING_SUPERBLOCK
-                     ? "no files made in parallel; mount with -o nosharecache"
-                     : "no more bandwidth; use another address, or -o nconnect");
+                 f->shared_with);
         text_line(out, "shares", line);
     }
-    if (f->problem) {
-        snprintf(line, sizeof line, "cannot be used: %s", strerror(-f->problem));
-        text_line(out, "PROBLEM", line);
-        return;
-    }
-    if (!f->probed)
+    if (f->problem || !f->probed)
         return;
     snprintf(line, sizeof line, f->granularity ? "to %ld ns" : "not as set", f->granularity);
     text_line(out, "times are kept", line);
-    text_line(out, "extended attributes",
-              f->xattr        ? "yes"
-              : o->keep.xattr ? "no: they will not be kept"
-                              : "no");
-    text_line(out, "ACLs",
-              f->acl        ? "POSIX"
-              : f->nfs4_acl ? "NFSv4 only: not copied"
-              : o->keep.acl ? "no: they will not be kept"
-                            : "no");
-    text_line(out, "map of holes", f->holes ? "yes" : "no");
-    text_line(out, "offload", copying(f));
-    text_line(out, "pcopy will",
-              f->network || o->fsync == PC_FSYNC_FILE ? "flush each file before its times are set"
-              : o->fsync == PC_FSYNC_END              ? "flush the file system before exit 0"
-                                                      : "not flush anything");
+    text_line(out, "extended attributes", yes(f->xattr));
+    text_line(out, "ACLs", f->acl ? "POSIX" : f->nfs4_acl ? "NFSv4" : "no");
+    text_line(out, "map of holes", yes(f->holes));
+    text_line(out, "offload",
+              f->server_copy ? "server-side copy (copy_file_range)"
+              : f->clone     ? "shared blocks (reflink)"
+                             : "no");
 }
 
 static void json_string(FILE *out, const char *text)
@@ -270,7 +289,6 @@ static void json_facts(FILE *out, const struct facts *f)
         json_bool(out, "reflink", f->clone);
         json_bool(out, "server_side_copy", f->server_copy);
     }
-    fputc('}', out);
 }
 
 /* One side: its name, and all its mount points. */
@@ -280,13 +298,23 @@ static void explain_side(FILE *out, const struct pc_options *o, const char *side
     fprintf(out, o->json ? "\"%s\": [" : "%s:\n", side);
     for (unsigned i = 0; i < m->count; i++) {
         struct facts f;
+        char decisions[MAX_DECISIONS][256];
         find_out(m, i, path, writable, &f);
-        if (!o->json)
-            text_facts(out, o, &f);
-        else {
-            fputs(i ? ", " : "", out);
-            json_facts(out, &f);
+        const size_t n = decide(o, m, &f, decisions);
+        if (!o->json) {
+            text_facts(out, &f);
+            for (size_t d = 0; d < n; d++)
+                text_line(out, "pcopy will", decisions[d]);
+            continue;
         }
+        fputs(i ? ", " : "", out);
+        json_facts(out, &f);
+        fputs(", \"will\": [", out);
+        for (size_t d = 0; d < n; d++) {
+            fputs(d ? ", " : "", out);
+            json_string(out, decisions[d]);
+        }
+        fputs("]}", out);
     }
     if (o->json)
         fputc(']', out);

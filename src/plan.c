@@ -193,7 +193,7 @@ static int check_agreement(struct work *w, const struct pc_mounts *m, const char
     unsigned bad;
     if (!m->paths)
         return 0;
-    const int err = pc_mounts_agree(m, path, m == w->targets && !w->options->explain, &bad);
+    const int err = pc_mounts_agree(m, path, m == w->targets, &bad);
     if (err == -EXDEV)
         return refuse(w, err, "the mount points '%s' and '%s' do not show the same directory '%s'",
                       m->paths[0], m->paths[bad], path);
