@@ -2,31 +2,44 @@
  * One entry to disk.
  *
  *      source dir -> open, fstat -> [hard link? join its group] -> pick a mount -> destination dir
- *      -> create -> data -> owner, xattrs, mode, ACL -> fsync -> times -> close -> [rename]
+ *      -> create -> data -> [changed meanwhile? again] -> owner, xattrs, mode, ACL -> fsync -> times
+ *      -> close -> [rename]
  *
  * Links, symbolic links and special files take the same way without data. Everything runs on a copy
  * thread; copiers share nothing but the tree. A thread has at most two directories pinned and two
- * files open.
+ * files open, and three more while it removes a directory (pc_remove()).
  *
  * INVARIANTS.
- * - What exists is never written into: not a file (others may have it under another name), not a
- *   FIFO, device or symbolic link. It is skipped if it is equal, or replaced by rename.
+ * - What exists is never written into: it is skipped if it is equal, or replaced by rename. Only
+ *   with `inplace`, and only a regular file that has no other name, is written over.
  * - Until the times are set the mtime of a new file is that of the copy, not of the source. The
  *   times are set after the data was written and (`fsync`) is stable, and are those read before the
  *   data.
- * - A file whose copying fails in any step up to close() is removed.
+ * - A file whose copying fails in any step up to close() is removed (but for `inplace`: it keeps an
+ *   mtime that is not that of its source).
+ * - What was made is named once, when it is made; after that it is its handle that counts, and
+ *   open_node() checks that the handle is of what was made. Only rename and unlink name it again.
+ *
+ * TEMPORARY NAMES are ".NAME.pcopy-HOST-PID-N". A process that is killed leaves them; the next run
+ * on that host sees that no process PID is there and removes them. HOST covers the PID namespace,
+ * so that containers do not take each other's for their own.
  */
 #include "pcopy/copy.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
-#define SHORTER "the file became shorter while it was read"
+#include "pcopy/remove.h"
+
+static const char SHORTER[] = "the file became shorter while it was read";
+static const char RETYPED[] = "its type changed while the tree was read";
 
 /* The buffer also takes two targets of symbolic links, to compare them. */
 #define TARGETS ((size_t)2 * PATH_MAX)
@@ -37,25 +50,29 @@ struct job {
     struct pc_entry *e;
     struct pc_result *r;
     struct stat src;
-    struct pc_handle from; /* regular files: the source */
+    struct pc_handle from; /* the source */
     struct pc_handle dir;  /* the destination directory, pinned */
-    struct pc_handle to;   /* regular files: the new file */
+    struct pc_handle to;   /* the new file; others once they are made */
     const char *name;      /* what it is made under: the entry's name, or `temporary` */
+    bool over;             /* it is written over, not new */
+    off_t holes;           /* bytes left out */
     char temporary[NAME_MAX + 1];
 };
 
 int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config)
 {
-    struct timespec now;
+    char name[HOST_NAME_MAX + 32] = "";
+    struct stat ns;
     *c = (struct pc_copier){.config = config};
     /* Page-aligned, for the sake of file systems that can then move whole pages. */
     const size_t size = config->buffer_size > TARGETS ? config->buffer_size : TARGETS;
     c->buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
     if (!c->buffer)
         return -ENOMEM;
-    clock_gettime(CLOCK_REALTIME, &now);
-    c->salt = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid() << 40 ^
-              (uint64_t)(uintptr_t)c->buffer >> 12;
+    gethostname(name, HOST_NAME_MAX);
+    if (pc_sys_stat_path("/proc/self/ns/pid", true, &ns) == 0)
+        snprintf(name + strlen(name), 32, "/%llu", (unsigned long long)ns.st_ino);
+    c->host = (uint32_t)XXH3_64bits(name, strlen(name));
     return 0;
 }
 
@@ -94,18 +111,60 @@ static bool fail_target(const struct job *j, const char *operation, int err)
     return fail(j->r, target_end(j->c->config, j->e), operation, err);
 }
 
-/*
- * A temporary name that shows whose it is: ".NAME.pcopy-XXXXXXXX", NAME cut short where the whole
- * would not fit into a directory entry.
- */
+#define MARK ".pcopy-"
+
+/* Gives the job a new temporary name. NAME is cut short where the whole would not fit. */
 static void use_temporary_name(struct job *j)
 {
-    const size_t room = NAME_MAX - strlen("..pcopy-12345678");
-    uint64_t x = j->c->salt + ++j->c->temporaries * 0x9e3779b97f4a7c15U;
-    x ^= x >> 32;
-    snprintf(j->temporary, sizeof j->temporary, ".%.*s.pcopy-%08x", (int)room, j->e->to,
-             (unsigned)x);
+    static atomic_uint made;
+    char tail[32];
+    const int n = snprintf(tail, sizeof tail, MARK "%08x-%x-%x", (unsigned)j->c->host,
+                           (unsigned)getpid(), atomic_fetch_add(&made, 1));
+    size_t room = strnlen(j->e->to, NAME_MAX - 1 - (size_t)n);
+    while (room > 1 && ((unsigned char)j->e->to[room] & 0xc0) == 0x80)
+        room--; /* not in the midst of a UTF-8 character: some file systems would refuse it */
+    snprintf(j->temporary, sizeof j->temporary, ".%.*s%s", (int)room, j->e->to, tail);
     j->name = j->temporary;
+}
+
+/* True if nobody will miss `name`: a temporary name of a process that is gone. */
+static bool is_leftover(const struct pc_copier *c, struct pc_handle dir, const char *name)
+{
+    const char *tail = NULL;
+    unsigned host;
+    unsigned pid;
+    unsigned n;
+    struct stat st;
+    int length = 0;
+
+    for (const char *at = name; (at = strstr(at, MARK)); at++)
+        tail = at;
+    if (*name != '.' || !tail || tail == name ||
+        sscanf(tail, MARK "%8x-%x-%x%n", &host, &pid, &n, &length) != 3 || tail[length] != '\0')
+        return false;
+    if (host == c->host)
+        return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    return pc_sys_stat_at(dir, name, &st) == 0 && S_ISREG(st.st_mode) &&
+           st.st_mtim.tv_sec + (time_t)24 * 60 * 60 < time(NULL);
+}
+
+/* Removes them; what cannot be removed, or not be listed, is left: it does no harm. */
+static void remove_leftovers(struct pc_copier *c, struct pc_handle dir)
+{
+    struct pc_listing l = {.buffer = c->buffer, .size = c->config->buffer_size};
+    struct pc_name found;
+    if (pc_sys_open_dir(dir, ".", &l.dir) != 0)
+        return;
+    while (pc_sys_list(&l, &found) > 0) {
+        if (is_leftover(c, dir, found.name))
+            pc_sys_unlink(dir, found.name);
+    }
+    pc_sys_close(&l.dir);
+}
+
+static bool is_same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -156,6 +215,7 @@ static bool copy_sparse(struct job *j)
 {
     off_t begin = 0;
     off_t end = 0;
+    j->holes = j->src.st_size;
     while (end < j->src.st_size) {
         int err = pc_sys_next_data(j->from, end, &begin, &end);
         if (err == -ENXIO && shrank(j))
@@ -172,6 +232,7 @@ static bool copy_sparse(struct job *j)
             end = j->src.st_size;
         if (!copy_range(j, begin, end))
             return false;
+        j->holes -= end - begin;
     }
     return true;
 }
@@ -192,27 +253,82 @@ static bool copy_data(struct job *j)
     return copy_range(j, 0, j->src.st_size);
 }
 
-/* Everything that happens to a new file while it is open. */
-static bool fill(struct job *j)
+/* The source changed since it was opened: what was copied may be half of one and half of the other. */
+static bool has_changed(const struct job *j)
+{
+    struct stat now;
+    return pc_sys_stat(j->from, &now) == 0 &&
+           (now.st_size != j->src.st_size || !is_same_time(&now.st_mtim, &j->src.st_mtim) ||
+            !is_same_time(&now.st_ctim, &j->src.st_ctim));
+}
+
+/* Owner, attributes, mode: of anything that is open. `now` are the attributes that it has. */
+static bool apply(struct job *j, const struct stat *now)
+{
+    const char *operation;
+    /* What a special file has inherited is still there; a regular one was made without. */
+    const bool inherited = j->e->dir->hands_down_acl && !S_ISREG(j->src.st_mode);
+    const int err = pc_meta_apply(&j->c->config->keep, j->from, &j->src, j->to, now,
+                                  !j->over && !inherited, &j->r->lost, &operation);
+    return err ? fail_target(j, operation, err) : true;
+}
+
+/*
+ * Then the times. Whether the file system keeps them whole is looked at until it was seen: where it
+ * does, one question in all.
+ */
+static bool apply_times(struct job *j)
+{
+    atomic_bool *fine = &j->c->config->fine_times[target_end(j->c->config, j->e)];
+    struct stat now;
+    if (!j->c->config->keep.times)
+        return true;
+    const int err = pc_sys_times(j->to, j->src.st_atim, j->src.st_mtim);
+    if (err)
+        return fail_target(j, "set times of", err);
+    if (j->src.st_mtim.tv_nsec % 1000 != 0 && !atomic_load_explicit(fine, memory_order_relaxed) &&
+        pc_sys_stat(j->to, &now) == 0) {
+        if (pc_meta_same_mtime(&j->src, &now))
+            atomic_store_explicit(fine, true, memory_order_relaxed);
+        else
+            j->r->lost |= PC_LOST_TIMES;
+    }
+    return true;
+}
+
+/* Fewer bytes of holes than this are not missed: file systems differ in the size of their blocks. */
+#define HOLES_MISSED ((off_t)256 * 1024)
+
+/* Everything that happens to a file while it is open. */
+static bool fill(struct job *j, bool last_try)
 {
     const struct pc_copy_config *config = j->c->config;
-    const char *operation = "stat";
     struct stat now;
 
-    if (!copy_data(j))
+    const bool copied = copy_data(j);
+    if ((copied || j->r->why == SHORTER) && has_changed(j)) {
+        j->r->outcome = PC_CHANGED;
+        if (!copied || !last_try)
+            return false;
+    }
+    if (!copied)
         return false;
-    int err = pc_sys_stat(j->to, &now);
-    if (!err)
-        err = pc_meta_apply(&config->keep, j->from, &j->src, j->to, &now, &j->r->lost, &operation);
-    if (!err && config->fsync) {
-        operation = "flush";
+    int err = j->over ? pc_sys_truncate(j->to, j->src.st_size) : 0;
+    if (err)
+        return fail_target(j, "set size of", err);
+    err = pc_sys_stat(j->to, &now);
+    if (err)
+        return fail_target(j, "stat", err);
+    if (j->holes >= HOLES_MISSED && (uint64_t)now.st_blocks * 512 >= (uint64_t)j->src.st_size)
+        j->r->lost |= PC_LOST_HOLES;
+    if (!apply(j, &now))
+        return false;
+    if (config->fsync) {
         err = pc_sys_fsync(j->to);
+        if (err)
+            return fail_target(j, "flush", err);
     }
-    if (!err && config->keep.times) {
-        operation = "set times of";
-        err = pc_sys_times(j->to, j->src.st_atim, j->src.st_mtim);
-    }
-    return err ? fail_target(j, operation, err) : true;
+    return apply_times(j);
 }
 
 /* A new regular file called j->name. 0 or negative errno, what failed is noted by the caller. */
@@ -221,8 +337,40 @@ static int make_file(struct job *j)
     const struct pc_copy_config *config = j->c->config;
     /* A directory that this run has made holds only what this run has put there. */
     const bool exclusive = !(config->targets->network && j->e->dir->made);
-    return pc_sys_create(j->dir, j->name, pc_meta_make_mode(&config->keep, &j->src), exclusive,
-                         &j->to);
+    int err = pc_sys_create(j->dir, j->name, pc_meta_make_mode(&config->keep, &j->src), exclusive,
+                            &j->to);
+    if (!err && j->e->dir->hands_down_acl) { /* before there is data that it could open to others */
+        err = pc_sys_drop_acl(j->to, false);
+        if (err) {
+            pc_sys_close(&j->to);
+            pc_sys_unlink(j->dir, j->name);
+        }
+    }
+    return err;
+}
+
+/*
+ * Opens an existing regular file that nobody else has under another name, to write over it. First
+ * it is closed to those who may not read the new data. Sets j->over; else it is to be replaced.
+ */
+static void open_over(struct job *j, const struct stat *there)
+{
+    const struct pc_keep *keep = &j->c->config->keep;
+    struct stat now;
+    if (!S_ISREG(there->st_mode) || there->st_nlink != 1 ||
+        pc_sys_open_existing(j->dir, j->e->to, &j->to) != 0)
+        return;
+    const mode_t mode = pc_meta_make_mode(keep, &j->src);
+    bool good = pc_sys_stat(j->to, &now) == 0 && is_same_file(&now, there) && now.st_nlink == 1;
+    if (good && keep->owner && keep->uid == 0 && now.st_uid != j->src.st_uid)
+        good = pc_sys_chown(j->to, j->src.st_uid, (gid_t)-1) == 0;
+    if (good && (now.st_mode & 07777 & ~mode))
+        good = pc_sys_chmod(j->to, now.st_mode & mode) == 0;
+    if (good && (uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size)
+        good = pc_sys_truncate(j->to, 0) == 0; /* holes must not show what was there before */
+    if (!good)
+        pc_sys_close(&j->to);
+    j->over = good;
 }
 
 /* Symbolic link, special file, or with `first` a hard link, called j->name. */
@@ -245,8 +393,8 @@ static int make_node(struct job *j, const struct pc_entry *first)
                         j->src.st_rdev);
 }
 
-/* True if what is at the destination already is what we would make. */
-static bool is_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
+/* True if what is at the destination looks like what we would make. */
+static bool looks_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
 {
     const struct pc_keep *keep = &j->c->config->keep;
     if (first) {
@@ -261,9 +409,10 @@ static bool is_equal(struct job *j, const struct stat *there, const struct pc_en
     }
     if ((j->src.st_mode & S_IFMT) != (there->st_mode & S_IFMT))
         return false;
+    if (is_same_file(&j->src, there))
+        return true;
     if (S_ISREG(j->src.st_mode))
-        return is_same_file(&j->src, there) ||
-               (there->st_size == j->src.st_size && pc_meta_same_mtime(&j->src, there));
+        return there->st_size == j->src.st_size && pc_meta_same_mtime(&j->src, there);
     if (keep->times && !pc_meta_same_mtime(&j->src, there))
         return false;
     if (S_ISLNK(j->src.st_mode)) {
@@ -276,16 +425,50 @@ static bool is_equal(struct job *j, const struct stat *there, const struct pc_en
 }
 
 /*
+ * True if it is what we would make. Of names that are one file at the destination and several at the
+ * source only those of one source may stay.
+ */
+static bool is_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
+{
+    if (!looks_equal(j, there, first))
+        return false;
+    return first || there->st_nlink == 1 || !j->c->config->keep.links ||
+           is_same_file(&j->src, there) || pc_tree_claim(j->c->config->tree, there, &j->src);
+}
+
+/* Makes the entry, called j->name. */
+static int make_one(struct job *j, const struct pc_entry *first)
+{
+    return S_ISREG(j->src.st_mode) && !first ? make_file(j) : make_node(j, first);
+}
+
+/* The same under a temporary name. */
+static int make_temporary(struct job *j, const struct pc_entry *first)
+{
+    int err = -EEXIST;
+    for (int i = 0; i < 100 && err == -EEXIST; i++) {
+        use_temporary_name(j);
+        err = make_one(j, first);
+    }
+    return err;
+}
+
+/*
  * Makes the entry at the destination: under its own name or, where there is something else that is
- * to be replaced, under a temporary one. False if there is nothing to do or it failed.
+ * to be replaced, under a temporary one. False if there is nothing to do or that failed.
  */
 static bool make(struct job *j, const struct pc_entry *first)
 {
+    const struct pc_copy_config *config = j->c->config;
     const bool file = S_ISREG(j->src.st_mode) && !first;
     struct stat there;
+    int err = -EEXIST;
 
     j->name = j->e->to;
-    int err = file ? make_file(j) : make_node(j, first);
+    j->over = false;
+    j->holes = 0;
+    if (!(file && config->atomic))
+        err = make_one(j, first);
     if (err == -EEXIST) {
         err = pc_sys_stat_at(j->dir, j->name, &there);
         if (!err && is_equal(j, &there, first)) {
@@ -293,11 +476,11 @@ static bool make(struct job *j, const struct pc_entry *first)
             return false;
         }
         if (!err && S_ISDIR(there.st_mode))
-            err = -EISDIR;
-        if (!err || err == -ENOENT) {
-            use_temporary_name(j);
-            err = file ? make_file(j) : make_node(j, first);
-        }
+            err = config->force ? pc_remove(j->dir, j->name) : -EISDIR;
+        else if (!err && file && config->inplace)
+            open_over(j, &there);
+        if ((!err && !j->over) || err == -ENOENT)
+            err = make_temporary(j, first);
     }
     if (err == PC_DIR_FAILED) { /* the directory of the first of the group */
         j->r->outcome = PC_ABANDONED;
@@ -309,9 +492,23 @@ static bool make(struct job *j, const struct pc_entry *first)
     return true;
 }
 
-/* Data and metadata of what was made; then its final name, or away with it. */
-static void complete(struct job *j, const struct pc_entry *first)
+/* What was just made under j->name, if that is still what it names. */
+static bool open_node(struct job *j, struct stat *now)
 {
+    int err = pc_sys_open_any(j->dir, j->name, &j->to);
+    if (!err)
+        err = pc_sys_stat(j->to, now);
+    if (!err && (((now->st_mode ^ j->src.st_mode) & S_IFMT) || now->st_nlink > 1)) {
+        j->r->why = "somebody else has put something in its place";
+        err = -EEXIST;
+    }
+    return err ? fail_target(j, "set metadata of", err) : true;
+}
+
+/* Data and metadata of what was made; then its final name, or away with it. */
+static void complete(struct job *j, const struct pc_entry *first, bool last_try)
+{
+    struct stat now;
     bool ok = true;
     int err;
 
@@ -319,16 +516,15 @@ static void complete(struct job *j, const struct pc_entry *first)
         j->r->outcome = PC_COPIED_LINK;
     } else if (S_ISREG(j->src.st_mode)) {
         j->r->outcome = PC_COPIED_FILE;
-        ok = fill(j);
+        ok = fill(j, last_try);
+    } else {
+        j->r->outcome = S_ISLNK(j->src.st_mode) ? PC_COPIED_SYMLINK : PC_COPIED_SPECIAL;
+        ok = open_node(j, &now) && apply(j, &now) && apply_times(j);
+    }
+    if (pc_handle_open(j->to)) {
         err = pc_sys_close(&j->to);
         if (ok && err)
             ok = fail_target(j, "close", err);
-    } else {
-        const char *operation;
-        j->r->outcome = S_ISLNK(j->src.st_mode) ? PC_COPIED_SYMLINK : PC_COPIED_SPECIAL;
-        err = pc_meta_apply_at(&j->c->config->keep, &j->src, j->dir, j->name, &operation);
-        if (err)
-            ok = fail_target(j, operation, err);
     }
     if (ok && j->name == j->temporary) {
         err = pc_sys_rename(j->dir, j->name, j->e->to);
@@ -337,14 +533,14 @@ static void complete(struct job *j, const struct pc_entry *first)
         else if (first) /* rename(2) leaves both names if they are links to one file */
             pc_sys_unlink(j->dir, j->name);
     }
-    if (!ok)
+    if (!ok && !j->over)
         pc_sys_unlink(j->dir, j->name); /* what is reported is the failure itself */
 }
 
-/* The source: open if it is a regular file, its target in the buffer if it is a symbolic link. */
+/* The source: open, and its target in the buffer if it is a symbolic link. */
 static bool open_source(struct job *j)
 {
-    const struct pc_entry *e = j->e;
+    struct pc_entry *e = j->e;
     const struct pc_copy_config *config = j->c->config;
     const unsigned end = pc_mounts_pick(config->sources, e->dir->seq, e->seq);
     struct pc_handle dir;
@@ -353,26 +549,31 @@ static bool open_source(struct job *j)
     int err = pc_tree_open(config->tree, e->dir, end, &dir);
     if (err)
         return fail_source(j->r, operation, err);
-    if (e->type == S_IFREG) {
-        err = pc_sys_open_file(dir, e->name, &j->from);
-        if (!err) {
-            operation = "stat";
-            err = pc_sys_stat(j->from, &j->src);
-        }
-    } else {
-        operation = "stat";
-        err = pc_sys_stat_at(dir, e->name, &j->src);
-        if (!err && S_ISLNK(j->src.st_mode)) {
-            operation = "read symbolic link";
-            err = pc_sys_readlink(dir, e->name, j->c->buffer, PATH_MAX);
-        }
-    }
+    err = e->type == S_IFREG ? pc_sys_open_file(dir, e->name, &j->from)
+                             : pc_sys_open_any(dir, e->name, &j->from);
     pc_tree_close(e->dir, end);
-    if (!err && (j->src.st_mode & S_IFMT) != e->type) {
-        j->r->why = "its type changed while the tree was read";
-        err = -EINVAL;
+    if (!err) {
+        operation = "stat";
+        err = pc_sys_stat(j->from, &j->src);
+    }
+    if ((!err && (j->src.st_mode & S_IFMT) != e->type) || err == -ELOOP || err == -ENXIO) {
+        j->r->why = RETYPED;
+        j->r->outcome = PC_CHANGED;
+        j->r->err = -EINVAL;
+        j->r->operation = operation;
+        return false;
+    }
+    if (!err && S_ISLNK(j->src.st_mode)) {
+        operation = "read symbolic link";
+        err = pc_sys_readlink(j->from, "", j->c->buffer, PATH_MAX);
     }
     return err ? fail_source(j->r, operation, err) : true;
+}
+
+static void close_source(struct job *j)
+{
+    if (pc_handle_open(j->from))
+        pc_sys_close(&j->from); /* only read: no error can matter */
 }
 
 /* An entry that is not a directory and whose source is open. */
@@ -397,10 +598,19 @@ static void copy_from(struct job *j)
         }
     }
     const unsigned end = target_end(config, j->e);
+    j->r->end = end;
     if (pc_tree_open(config->tree, j->e->dir, end, &j->dir) != 0)
         return; /* pc_copy_dir() will say why */
-    if (make(j, first))
-        complete(j, first);
+    for (unsigned tries = 0; make(j, first); tries++) {
+        const bool last_try = tries >= config->retries;
+        complete(j, first, last_try);
+        if (j->r->outcome != PC_CHANGED || last_try)
+            break;
+        close_source(j);
+        *j->r = (struct pc_result){.outcome = PC_ABANDONED, .end = end};
+        if (!open_source(j))
+            break;
+    }
     pc_tree_close(j->e->dir, end);
 }
 
@@ -434,11 +644,11 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
     j.e = entry;
     j.r = result;
     j.from = PC_HANDLE_NONE;
+    j.to = PC_HANDLE_NONE;
     entry->mount = pc_mounts_pick(c->config->targets, entry->dir->seq, entry->seq);
     if (open_source(&j))
         copy_from(&j);
-    if (pc_handle_open(j.from))
-        pc_sys_close(&j.from); /* only read: no error can matter */
+    close_source(&j);
 }
 
 /* Metadata of a directory that is open at the destination. */
@@ -464,7 +674,7 @@ static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir
     else
         err = pc_sys_stat(to, &now);
     if (!err)
-        err = pc_meta_apply(keep, from, &dir->st, to, &now, &r->lost, &operation);
+        err = pc_meta_apply(keep, from, &dir->st, to, &now, dir->made, &r->lost, &operation);
     /* The times that one mount has cached say nothing of what was made through another. */
     const bool moved = atomic_load_explicit(&dir->touched, memory_order_relaxed);
     if (!err && keep->times && (moved || !pc_meta_same_mtime(&dir->st, &now))) {
@@ -483,8 +693,10 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     const unsigned end = dir_end(config, dir);
     struct pc_handle to;
 
-    *result = (struct pc_result){.outcome = PC_ABANDONED};
+    *result = (struct pc_result){.outcome = PC_ABANDONED, .end = end};
     if (!dir->error && !dir->implied && pc_tree_open(config->tree, dir, end, &to) == 0) {
+        if (!dir->made)
+            remove_leftovers(c, to);
         complete_dir(config, dir, to, result);
         pc_tree_close(dir, end);
     }

@@ -6,12 +6,18 @@
 
 #define SPECIAL_BITS ((mode_t)(S_ISUID | S_ISGID | S_ISVTX))
 
-/* The mode that a copy shall end with. `owned`: it has the owner and group of its source. */
-static mode_t final_mode(const struct pc_keep *keep, const struct stat *src, bool owned)
+/*
+ * The mode that a copy with attributes `now` shall end with. `owned`: it has the owner and group of
+ * its source.
+ */
+static mode_t final_mode(const struct pc_keep *keep, const struct stat *src, const struct stat *now,
+                         bool owned)
 {
     const bool directory = S_ISDIR(src->st_mode);
+    if (!keep->mode && directory) /* as mkdir(2): setgid is handed down */
+        return (0777 & ~keep->umask) | (now->st_mode & S_ISGID);
     if (!keep->mode)
-        return (directory ? 0777 : 0666) & ~keep->umask;
+        return 0666 & ~keep->umask;
     mode_t mode = src->st_mode & 07777;
     if (!directory && !owned) /* setuid to somebody else than the source's owner is a gift */
         mode &= ~(mode_t)(S_ISUID | S_ISGID);
@@ -20,7 +26,7 @@ static mode_t final_mode(const struct pc_keep *keep, const struct stat *src, boo
 
 mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src)
 {
-    mode_t mode = final_mode(keep, src, true) & ~SPECIAL_BITS;
+    mode_t mode = final_mode(keep, src, src, true) & ~SPECIAL_BITS;
     if (keep->owner && (src->st_uid != keep->uid || src->st_gid != keep->gid)) {
         /* The group to come counts among the others until then, and the group of now among them
          * afterwards: what both may need not wait. */
@@ -68,7 +74,7 @@ static bool is_acl(const char *name)
 /* Names that we may and should copy: ACLs go their own way, other "system." ones are no data. */
 static bool is_kept_xattr(const struct pc_keep *keep, const char *name)
 {
-    if (strncmp(name, "system.", strlen("system.")) == 0)
+    if (!keep->xattr || strncmp(name, "system.", strlen("system.")) == 0)
         return false;
     return keep->uid == 0 || strncmp(name, "user.", strlen("user.")) == 0;
 }
@@ -94,26 +100,32 @@ static ssize_t fetch(struct pc_handle h, const char *name, char **out)
     }
 }
 
-/* Copies the extended attributes; *acl tells whether the source has an ACL. */
-static int copy_xattrs(const struct pc_keep *keep, struct pc_handle from, struct pc_handle to,
-                       bool *acl, unsigned *lost)
+/* The names of the extended attributes; none where the file system has none. */
+static ssize_t list_xattrs(struct pc_handle h, char **names)
 {
-    char *names = NULL;
+    const ssize_t length = fetch(h, NULL, names);
+    return unsupported((int)length) ? 0 : length;
+}
+
+static bool has_name(const char *names, ssize_t length, const char *name)
+{
+    for (const char *at = names; at < names + length; at += strlen(at) + 1) {
+        if (strcmp(at, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Copies the extended attributes that are called `names`; *acl tells whether an ACL is one. */
+static int copy_xattrs(const struct pc_keep *keep, struct pc_handle from, const char *names,
+                       ssize_t length, struct pc_handle to, bool *acl, unsigned *lost)
+{
     char *value = NULL;
     int err = 0;
-
     *acl = false;
-    const ssize_t length = fetch(from, NULL, &names);
-    if (length < 0) {
-        err = unsupported((int)length) ? 0 : (int)length;
-        goto out;
-    }
-    for (const char *name = names; name < names + length; name += strlen(name) + 1) {
-        if (is_acl(name)) {
-            *acl = true;
-            continue;
-        }
-        if (!keep->xattr || !is_kept_xattr(keep, name))
+    for (const char *name = names; name < names + length && !err; name += strlen(name) + 1) {
+        *acl = *acl || is_acl(name);
+        if (!is_kept_xattr(keep, name))
             continue;
         free(value);
         const ssize_t n = fetch(from, name, &value);
@@ -124,19 +136,51 @@ static int copy_xattrs(const struct pc_keep *keep, struct pc_handle from, struct
             *lost |= PC_LOST_XATTR;
             err = 0;
         }
-        if (err)
-            break;
     }
-out:
     free(value);
+    return err;
+}
+
+/*
+ * Takes off what the source does not have: extended attributes of users, and capabilities and the
+ * like; not those that the system gives to everything (security.selinux).
+ */
+static int remove_xattrs(const struct pc_keep *keep, struct pc_handle to, const char *names,
+                         ssize_t length)
+{
+    char *there = NULL;
+    const ssize_t there_length = list_xattrs(to, &there);
+    int err = there_length < 0 ? (int)there_length : 0;
+    for (const char *name = there; name < there + there_length && !err; name += strlen(name) + 1) {
+        if (!is_kept_xattr(keep, name) || strcmp(name, "security.selinux") == 0 ||
+            has_name(names, length, name))
+            continue;
+        err = pc_sys_remove_xattr(to, name);
+        if (err == -ENODATA)
+            err = 0;
+    }
+    free(there);
+    return err;
+}
+
+/* Extended attributes of both kinds. *acl tells whether the source has an ACL. */
+static int apply_xattrs(const struct pc_keep *keep, struct pc_handle from, struct pc_handle to,
+                        bool new, bool *acl, unsigned *lost)
+{
+    char *names = NULL;
+    const ssize_t length = list_xattrs(from, &names);
+    int err = length < 0 ? (int)length : copy_xattrs(keep, from, names, length, to, acl, lost);
+    if (!err && !new && keep->xattr)
+        err = remove_xattrs(keep, to, names, length);
     free(names);
     return err;
 }
 
 int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struct stat *src,
-                  struct pc_handle to, const struct stat *now, unsigned *lost,
+                  struct pc_handle to, const struct stat *now, bool new, unsigned *lost,
                   const char **operation)
 {
+    const bool directory = S_ISDIR(src->st_mode);
     bool owned = has_owner(src, now);
     mode_t mode = now->st_mode & 07777;
     bool acl = false;
@@ -151,55 +195,41 @@ int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struc
         err = forgive_group(keep, err);
         if (err)
             return err;
-        if (!S_ISDIR(now->st_mode))
+        if (!directory)
             mode &= ~(mode_t)(S_ISUID | S_ISGID);
     }
+    if (keep->owner && !owned)
+        *lost |= PC_LOST_OWNER;
     if (keep->xattr || keep->acl) {
         *operation = "set extended attributes of";
-        err = copy_xattrs(keep, from, to, &acl, lost);
+        err = apply_xattrs(keep, from, to, new, &acl, lost);
         if (err)
             return err;
     }
-    if (mode != final_mode(keep, src, owned)) {
+    if (S_ISLNK(src->st_mode)) /* has neither mode nor ACL */
+        return 0;
+    if (keep->acl && !acl && !new) {
+        *operation = "remove ACL of";
+        err = pc_sys_drop_acl(to, directory);
+        if (err)
+            return err;
+    }
+    const mode_t wanted = keep->mode || new ? final_mode(keep, src, now, owned) : mode;
+    if (mode != wanted) {
         *operation = "set mode of";
-        err = pc_sys_chmod(to, final_mode(keep, src, owned));
+        err = pc_sys_chmod(to, wanted);
         if (err)
             return err;
     }
     if (keep->acl && acl) {
         *operation = "set ACL of";
-        err = pc_sys_copy_acl(from, to, S_ISDIR(src->st_mode));
+        err = pc_sys_copy_acl(from, to, directory);
         if (unsupported(err))
             *lost |= PC_LOST_ACL;
         else if (err)
             return err;
     }
     return 0;
-}
-
-int pc_meta_apply_at(const struct pc_keep *keep, const struct stat *src, struct pc_handle dir,
-                     const char *name, const char **operation)
-{
-    int err = 0;
-    if (keep->owner) {
-        const struct stat now = {.st_uid = keep->uid, .st_gid = (gid_t)-1};
-        uid_t uid;
-        gid_t gid;
-        if (owner_change(keep, src, &now, &uid, &gid)) {
-            *operation = "set owner of";
-            err = forgive_group(keep, pc_sys_chown_at(dir, name, uid, gid));
-        }
-    }
-    const mode_t mode = final_mode(keep, src, false);
-    if (!err && !S_ISLNK(src->st_mode) && mode != pc_meta_make_mode(keep, src)) {
-        *operation = "set mode of";
-        err = pc_sys_chmod_at(dir, name, mode);
-    }
-    if (!err && keep->times) {
-        *operation = "set times of";
-        err = pc_sys_times_at(dir, name, src->st_atim, src->st_mtim);
-    }
-    return err;
 }
 
 bool pc_meta_same_mtime(const struct stat *src, const struct stat *now)

@@ -20,6 +20,12 @@ enum {
     FSYNC,
     QUEUE_SIZE,
     BUFFER_SIZE,
+    FORCE,
+    KEEP_DIRLINKS,
+    INPLACE,
+    ATOMIC,
+    RETRIES,
+    STRICT,
     VERSION
 };
 
@@ -53,7 +59,19 @@ static const struct {
      "also keep: mode, ownership, timestamps, links, acl,\n"
      "xattr, all (default: mode,timestamps,links)"},
     {NO_PRESERVE, "no-preserve", "LIST", "do not keep these"},
+    {STRICT, "strict", NULL,
+     "what the destination cannot keep of an entry is an error,\n"
+     "not a note"},
     {'x', "one-file-system", NULL, "do not go into other file systems below SRC"},
+    {FORCE, "force", NULL,
+     "replace directories by files and files by directories;\n"
+     "removes what is in them"},
+    {KEEP_DIRLINKS, "keep-dirlinks", NULL,
+     "take a symbolic link to a directory at the destination\n"
+     "for a directory"},
+    {INPLACE, "inplace", NULL, "write over existing files instead of replacing them"},
+    {ATOMIC, "atomic", NULL, "new files too get their names when they are complete"},
+    {RETRIES, "retries", "N", "of a file that changes while it is read (default 2)"},
     {FSYNC, "fsync", "WHEN",
      "make data stable: none, end (default: before exit 0),\n"
      "file (each file); files on network file systems always"},
@@ -103,7 +121,8 @@ char *pc_options_help(void)
         f, "\n"
            "N and SIZE take the suffixes K, M and G (powers of 1024).\n"
            "Exit status: 0 all done, 1 usage, 3 source or destination refused, 11 the run failed,\n"
-           "20 ended by a signal, 23 some entries failed, 24 some vanished while we read.\n");
+           "20 ended by a signal, 23 some entries failed, 24 some vanished or changed while we\n"
+           "read.\n");
     if (fclose(f) != 0) {
         free(text);
         return NULL;
@@ -231,6 +250,8 @@ static bool parse_operands(char **operands, int count, struct pc_options *o, str
             return refuse(p, "DST is missing after '%s'", operands[0]);
         o->target = operands[--count];
     }
+    if (o->inplace && o->atomic)
+        return refuse(p, "--inplace and --atomic exclude each other");
     if (o->json && !o->explain)
         return refuse(p, "--json goes with --explain");
     for (int i = 0; i < count; i++)
@@ -282,6 +303,26 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         return parse_keep(optarg, false, &o->keep, p);
     case 'x':
         o->one_file_system = true;
+        return true;
+    case FORCE:
+        o->force = true;
+        return true;
+    case KEEP_DIRLINKS:
+        o->keep_dirlinks = true;
+        return true;
+    case INPLACE:
+        o->inplace = true;
+        return true;
+    case ATOMIC:
+        o->atomic = true;
+        return true;
+    case STRICT:
+        o->strict = true;
+        return true;
+    case RETRIES:
+        if (!parse_number("--retries", optarg, 0, 1000, &n, p))
+            return false;
+        o->retries = (unsigned)n;
         return true;
     case FSYNC:
         return parse_fsync(optarg, &o->fsync, p);
@@ -342,6 +383,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
                  .uid = geteuid(),
                  .gid = getegid()},
         .fsync = PC_FSYNC_END,
+        .retries = 2,
         .queue_size = 8192,
         .buffer_size = (size_t)256 * 1024,
     };

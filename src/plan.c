@@ -270,7 +270,8 @@ static int check_inside(struct work *w, const struct operand *op)
                           itself ? "'%s' and '%s' are the same directory" : "'%s' contains '%s'",
                           op->shown, shown_target(w, op->target));
         }
-        err = pc_sys_open_place(h, "..", &up); /* which we may pass through, but perhaps not read */
+        err = pc_sys_open_place(h, "..", false,
+                                &up); /* which we may pass through, but perhaps not read */
         if (err)
             break;
         pc_sys_close(&h);

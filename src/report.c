@@ -229,9 +229,9 @@ static void summary(const struct pc_report *r)
            "files\n",
            n[PC_COUNT_FILES], n[PC_COUNT_DIRS], n[PC_COUNT_SYMLINKS], n[PC_COUNT_LINKS],
            n[PC_COUNT_SPECIALS]);
-    printf("%llu bytes (%s), %llu skipped, %llu vanished, %llu errors\n", n[PC_COUNT_BYTES],
-           bytes_text((double)bytes, done, sizeof done), n[PC_COUNT_SKIPPED], n[PC_COUNT_VANISHED],
-           n[PC_COUNT_ERRORS]);
+    printf("%llu bytes (%s), %llu skipped, %llu vanished, %llu changed, %llu errors\n",
+           n[PC_COUNT_BYTES], bytes_text((double)bytes, done, sizeof done), n[PC_COUNT_SKIPPED],
+           n[PC_COUNT_VANISHED], n[PC_COUNT_CHANGED], n[PC_COUNT_ERRORS]);
     printf("%.2f seconds, %.0f files/s, %s/s\n", seconds, (double)copied(r) / span,
            bytes_text((double)bytes / span, rate, sizeof rate));
 }
@@ -271,5 +271,6 @@ enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
         return status;
     if (sum(r, PC_COUNT_ERRORS))
         return PC_STATUS_PARTIAL;
-    return sum(r, PC_COUNT_VANISHED) ? PC_STATUS_VANISHED : PC_STATUS_DONE;
+    return sum(r, PC_COUNT_VANISHED) || sum(r, PC_COUNT_CHANGED) ? PC_STATUS_VANISHED
+                                                                 : PC_STATUS_DONE;
 }

@@ -77,11 +77,12 @@ int pc_sys_open_root(const char *path, struct pc_handle *out)
     return open_at(here, path, O_RDONLY | O_DIRECTORY, 0, out);
 }
 
-int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle *out)
+static int open_beneath(struct pc_handle dir, const char *path, int flags, uint64_t resolve,
+                        struct pc_handle *out)
 {
     const struct open_how how = {
-        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+        .flags = (unsigned)(flags | O_DIRECTORY | O_CLOEXEC),
+        .resolve = resolve | RESOLVE_BENEATH,
     };
     int fd;
     do {
@@ -95,14 +96,24 @@ int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle
     return 0;
 }
 
+int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle *out)
+{
+    return open_beneath(dir, path, O_RDONLY, RESOLVE_NO_MAGICLINKS, out);
+}
+
+int pc_sys_reopen(struct pc_handle dir, const char *path, bool place, struct pc_handle *out)
+{
+    return open_beneath(dir, path, place ? O_PATH : O_RDONLY, RESOLVE_NO_SYMLINKS, out);
+}
+
 int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out)
 {
     return open_at(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, out);
 }
 
-int pc_sys_open_place(struct pc_handle dir, const char *name, struct pc_handle *out)
+int pc_sys_open_place(struct pc_handle dir, const char *name, bool follow, struct pc_handle *out)
 {
-    int err = open_at(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, out);
+    int err = open_at(dir, name, O_PATH | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, out);
     if (err)
         return err;
     /* One look inside, before many threads come: each of them would ask the server for permission
@@ -114,6 +125,16 @@ int pc_sys_open_place(struct pc_handle dir, const char *name, struct pc_handle *
 int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out)
 {
     return open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, out);
+}
+
+int pc_sys_open_any(struct pc_handle dir, const char *name, struct pc_handle *out)
+{
+    return open_at(dir, name, O_PATH | O_NOFOLLOW, 0, out);
+}
+
+int pc_sys_open_existing(struct pc_handle dir, const char *name, struct pc_handle *out)
+{
+    return open_at(dir, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, out);
 }
 
 int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, bool exclusive,
@@ -408,17 +429,17 @@ int pc_sys_unlink(struct pc_handle dir, const char *name)
     return err;
 }
 
+int pc_sys_rmdir(struct pc_handle dir, const char *name)
+{
+    int err;
+    RETRY(err, "rmdir", unlinkat(dir.fd, name, AT_REMOVEDIR));
+    return err;
+}
+
 int pc_sys_chown(struct pc_handle h, uid_t uid, gid_t gid)
 {
     int err;
     RETRY(err, "fchown", fchownat(h.fd, "", uid, gid, AT_EMPTY_PATH));
-    return err;
-}
-
-int pc_sys_chown_at(struct pc_handle dir, const char *name, uid_t uid, gid_t gid)
-{
-    int err;
-    RETRY(err, "fchownat", fchownat(dir.fd, name, uid, gid, AT_SYMLINK_NOFOLLOW));
     return err;
 }
 
@@ -433,20 +454,6 @@ int pc_sys_chmod(struct pc_handle h, mode_t mode)
     return err;
 }
 
-int pc_sys_chmod_at(struct pc_handle dir, const char *name, mode_t mode)
-{
-    struct pc_handle h;
-    int err = open_at(dir, name, O_PATH | O_NOFOLLOW, 0, &h);
-    if (err)
-        return err;
-    struct stat st;
-    err = pc_sys_stat(h, &st);
-    if (!err) /* the kernel would follow a link even from its own handle */
-        err = S_ISLNK(st.st_mode) ? -ELOOP : pc_sys_chmod(h, mode);
-    pc_sys_close(&h);
-    return err;
-}
-
 int pc_sys_times(struct pc_handle h, struct timespec atime, struct timespec mtime)
 {
     const struct timespec times[2] = {atime, mtime};
@@ -456,53 +463,59 @@ int pc_sys_times(struct pc_handle h, struct timespec atime, struct timespec mtim
     return err;
 }
 
-int pc_sys_times_at(struct pc_handle dir, const char *name, struct timespec atime,
-                    struct timespec mtime)
-{
-    const struct timespec times[2] = {atime, mtime};
-    int err;
-    RETRY(err, "utimensat", utimensat(dir.fd, name, times, AT_SYMLINK_NOFOLLOW));
-    return err;
-}
+/* Extended attributes of what was opened with O_PATH go by its name under /proc. */
+#define XATTR(result, name, h, call, path_call)                                                    \
+    do {                                                                                           \
+        RETRY(result, name, call);                                                                 \
+        if ((result) == -EBADF) {                                                                  \
+            char path[PROC_PATH];                                                                  \
+            proc_path(h, path);                                                                    \
+            RETRY(result, name, path_call);                                                        \
+        }                                                                                          \
+    } while (false)
 
 ssize_t pc_sys_list_xattr(struct pc_handle h, char *names, size_t size)
 {
     ssize_t n;
-    RETRY(n, "flistxattr", flistxattr(h.fd, names, size));
+    XATTR(n, "flistxattr", h, flistxattr(h.fd, names, size), listxattr(path, names, size));
     return n;
 }
 
 ssize_t pc_sys_get_xattr(struct pc_handle h, const char *name, void *value, size_t size)
 {
     ssize_t n;
-    RETRY(n, "fgetxattr", fgetxattr(h.fd, name, value, size));
+    XATTR(n, "fgetxattr", h, fgetxattr(h.fd, name, value, size), getxattr(path, name, value, size));
     return n;
 }
 
 int pc_sys_set_xattr(struct pc_handle h, const char *name, const void *value, size_t size)
 {
     int err;
-    RETRY(err, "fsetxattr", fsetxattr(h.fd, name, value, size, 0));
-    if (err == -EBADF) {
-        char path[PROC_PATH];
-        RETRY(err, "setxattr", setxattr(proc_path(h, path), name, value, size, 0));
-    }
+    XATTR(err, "fsetxattr", h, fsetxattr(h.fd, name, value, size, 0),
+          setxattr(path, name, value, size, 0));
     return err;
 }
 
-/* libacl has no call for the default ACL of a descriptor: go through its name under /proc. */
-static int copy_default_acl(struct pc_handle from, struct pc_handle to)
+int pc_sys_remove_xattr(struct pc_handle h, const char *name)
+{
+    int err;
+    XATTR(err, "fremovexattr", h, fremovexattr(h.fd, name), removexattr(path, name));
+    return err;
+}
+
+/* One ACL, by the names under /proc: libacl has no call for the default ACL of a descriptor. */
+static int copy_acl(struct pc_handle from, struct pc_handle to, acl_type_t type)
 {
     char path[PROC_PATH];
     int err = 0;
-    acl_t acl = acl_get_file(proc_path(from, path), ACL_TYPE_DEFAULT);
+    acl_t acl = acl_get_file(proc_path(from, path), type);
     if (!acl)
         return -errno;
     proc_path(to, path);
-    if (acl_entries(acl) == 0) {
+    if (type == ACL_TYPE_DEFAULT && acl_entries(acl) == 0) {
         if (acl_delete_def_file(path) < 0)
             err = -errno;
-    } else if (acl_set_file(path, ACL_TYPE_DEFAULT, acl) < 0) {
+    } else if (acl_set_file(path, type, acl) < 0) {
         err = -errno;
     }
     acl_free(acl);
@@ -512,17 +525,28 @@ static int copy_default_acl(struct pc_handle from, struct pc_handle to)
 int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory)
 {
     int err = fault("acl");
-    if (err)
-        return err;
-    acl_t acl = acl_get_fd(from.fd);
-    if (!acl)
-        return -errno;
-    char path[PROC_PATH];
-    if (directory ? acl_set_file(proc_path(to, path), ACL_TYPE_ACCESS, acl) < 0
-                  : acl_set_fd(to.fd, acl) < 0)
-        err = -errno;
-    acl_free(acl);
+    if (!err)
+        err = copy_acl(from, to, ACL_TYPE_ACCESS);
     if (!err && directory)
-        err = copy_default_acl(from, to);
+        err = copy_acl(from, to, ACL_TYPE_DEFAULT);
+    return err;
+}
+
+/* ACLs are extended attributes to the kernel (acl(5)), and libacl has no call for these two. */
+#define ACCESS_ACL  "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
+
+bool pc_sys_hands_down_acl(struct pc_handle dir)
+{
+    return pc_sys_get_xattr(dir, DEFAULT_ACL, NULL, 0) > 0;
+}
+
+int pc_sys_drop_acl(struct pc_handle h, bool directory)
+{
+    int err = 0;
+    if (pc_sys_get_xattr(h, ACCESS_ACL, NULL, 0) > 0)
+        err = pc_sys_remove_xattr(h, ACCESS_ACL);
+    if (!err && directory && pc_sys_hands_down_acl(h))
+        err = pc_sys_remove_xattr(h, DEFAULT_ACL);
     return err;
 }

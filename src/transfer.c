@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -61,9 +62,10 @@ struct run {
     unsigned walkers;
     struct worker *workers;
     atomic_bool stop;
-    atomic_int failure; /* negative errno that ended the run, or 0 */
-    atomic_int signal;  /* that ended the run, or 0 */
-    atomic_uint lost;   /* pc_lost bits that were reported */
+    atomic_int failure;      /* negative errno that ended the run, or 0 */
+    atomic_int signal;       /* that ended the run, or 0 */
+    atomic_bool *fine_times; /* of each end, for the copiers */
+    atomic_uint *lost;       /* of each end: pc_lost bits that were reported */
 
     /* Copy threads that have seen the end of the queue wait for the others: see work(). */
     pthread_mutex_t lock;
@@ -110,15 +112,48 @@ static void report_vanished(struct run *run, unsigned slot, const struct pc_dir 
     free(path);
 }
 
-/* What a destination cannot hold is said once. */
-static void report_lost(struct run *run, unsigned lost)
+static void report_changed(struct run *run, unsigned slot, const struct pc_dir *dir,
+                           const char *name, const struct pc_result *r)
 {
-    const unsigned new = lost & ~atomic_fetch_or(&run->lost, lost);
-    if (new &PC_LOST_ACL)
-        pc_report_note(run->report, "the destination holds no ACLs: they are not kept");
-    if (new &PC_LOST_XATTR)
-        pc_report_note(run->report, "the destination does not hold all extended attributes: "
-                                    "those are not kept");
+    char *path = pc_tree_path(dir, PC_SOURCE, name);
+    pc_report_count(run->report, slot, PC_COUNT_CHANGED, 1);
+    if (r->err)
+        pc_report_error(run->report, "copy", path ? path : name, r->err, r->why);
+    else
+        pc_report_error(run->report, "copy all of", path ? path : name, 0,
+                        "it changed each time it was read; the last copy is kept");
+    free(path);
+}
+
+/* What a destination cannot keep is said once for each mount point, or with --strict each time. */
+static void report_lost(struct run *run, unsigned slot, const struct pc_dir *dir, const char *name,
+                        const struct pc_result *r)
+{
+    static const struct {
+        enum pc_lost lost;
+        const char *what;
+        const char *why;
+    } kinds[] = {
+        {PC_LOST_ACL, "ACLs", "the file system does not hold them"},
+        {PC_LOST_XATTR, "extended attributes", "the file system does not hold all of them"},
+        {PC_LOST_OWNER, "owners", "only root may give files away"},
+        {PC_LOST_TIMES, "times", "those of the file system are coarser"},
+        {PC_LOST_HOLES, "holes", "the file system does not have them"},
+    };
+    const unsigned new =
+        run->options->strict ? r->lost : r->lost & ~atomic_fetch_or(&run->lost[r->end], r->lost);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char operation[64];
+        if (!(new &kinds[i].lost))
+            continue;
+        if (run->options->strict) {
+            snprintf(operation, sizeof operation, "keep %s of", kinds[i].what);
+            report_error(run, slot, dir, r->end, name, operation, 0, kinds[i].why);
+        } else {
+            pc_report_note(run->report, "%s are not all kept in '%s': %s", kinds[i].what,
+                           run->plan.roots[0].labels[r->end], kinds[i].why);
+        }
+    }
 }
 
 static void account(struct worker *w, const struct pc_dir *dir, const char *name,
@@ -133,7 +168,7 @@ static void account(struct worker *w, const struct pc_dir *dir, const char *name
     if (r->bytes)
         pc_report_count(run->report, w->number, PC_COUNT_BYTES, r->bytes);
     if (r->lost)
-        report_lost(run, r->lost);
+        report_lost(run, w->number, dir, name, r);
 
     switch (r->outcome) {
     case PC_COPIED_FILE:
@@ -153,6 +188,9 @@ static void account(struct worker *w, const struct pc_dir *dir, const char *name
         break;
     case PC_VANISHED:
         report_vanished(run, w->number, dir, name);
+        break;
+    case PC_CHANGED:
+        report_changed(run, w->number, dir, name, r);
         break;
     case PC_FAILED:
         report_error(run, w->number, dir, r->end, name, r->operation, r->err, r->why);
@@ -175,9 +213,7 @@ static void finish(struct worker *w, struct pc_entry *entry)
         if (atomic_load_explicit(&run->stop, memory_order_relaxed))
             continue;
         pc_copy_dir(&w->copier, d, &result);
-        if (result.outcome == PC_FAILED || result.outcome == PC_VANISHED)
-            account(w, d, "", &result);
-        report_lost(run, result.lost);
+        account(w, d, "", &result);
     }
 }
 
@@ -212,7 +248,7 @@ static void process(struct worker *w, struct pc_entry *todo)
         }
         const bool there = r.outcome == PC_COPIED_FILE || r.outcome == PC_COPIED_SYMLINK ||
                            r.outcome == PC_COPIED_SPECIAL || r.outcome == PC_COPIED_LINK ||
-                           r.outcome == PC_SKIPPED;
+                           r.outcome == PC_SKIPPED || (r.outcome == PC_CHANGED && !r.err);
         struct pc_left left = pc_tree_leave(w->run->tree, e, there);
         todo = chained(left.again, todo);
         while (left.done) {
@@ -405,7 +441,19 @@ static int prepare(struct run *run)
     const struct pc_walk_events events = {run, enter, emit, walk_failed};
     const size_t max_dirs = choose_sizes(run);
 
-    int err = pc_tree_new(&run->tree, run->sources.count, run->plan.ends, max_dirs);
+    const struct pc_tree_config tree = {
+        .sources = run->sources.count,
+        .ends = run->plan.ends,
+        .max_handles = max_dirs,
+        .force = o->force,
+        .keep_dirlinks = o->keep_dirlinks,
+        .acl = o->keep.acl,
+    };
+    run->lost = calloc(run->plan.ends, sizeof *run->lost);
+    run->fine_times = calloc(run->plan.ends, sizeof *run->fine_times);
+    if (!run->lost || !run->fine_times)
+        return -ENOMEM;
+    int err = pc_tree_new(&run->tree, &tree);
     if (!err)
         err = pc_queue_new(&run->queue, SHARDS, o->queue_size, run->plan.network);
     if (!err)
@@ -418,7 +466,12 @@ static int prepare(struct run *run)
         .targets = &run->targets,
         .keep = o->keep,
         .fsync = o->fsync == PC_FSYNC_FILE || run->targets.network,
+        .force = o->force,
+        .inplace = o->inplace,
+        .atomic = o->atomic,
+        .retries = o->retries,
         .buffer_size = o->buffer_size,
+        .fine_times = run->fine_times,
         .stop = &run->stop,
     };
     run->workers = calloc(run->jobs, sizeof *run->workers);
@@ -468,6 +521,9 @@ static int feed_roots(struct run *run)
             return err;
         /* Looking at the mount points may have moved its mtime, on only one of them visibly. */
         atomic_store_explicit(&dir->dir->touched, true, memory_order_relaxed);
+        dir->dir->placed = true;
+        dir->dir->hands_down_acl =
+            run->options->keep.acl && pc_sys_hands_down_acl(root->handles[run->sources.count]);
         if (!root->file) {
             pc_walk_add(run->walk, dir);
             continue;
@@ -642,6 +698,8 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
     pc_mounts_close(&run.sources);
     pc_report_free(run.report);
     free(run.workers);
+    free(run.fine_times);
+    free(run.lost);
     pthread_cond_destroy(&run.changed);
     pthread_mutex_destroy(&run.lock);
     return status;

@@ -3,9 +3,9 @@
  *
  * HANDLES. Opening a directory below a root takes its parent's handle, and at the destination
  * making it comes first. So pc_tree_open() climbs to the nearest ancestor that is open (a root
- * always is) and comes down again, opening one level at a time; it pins two directories at most.
- * Which thread needs a directory first makes it: on a network file system directories are then made
- * in parallel.
+ * always is) and comes down again, opening one level at a time, or in leaps where all is known to
+ * exist; it pins two directories at most. Which thread needs a directory first makes it: on a
+ * network file system directories are then made in parallel.
  *
  * An end is pinned by `users`: -1 closed, 0 open and idle, n > 0 in use. Pinning an open end is one
  * compare-and-swap. Opening happens under the directory's own lock, because it may take a round
@@ -28,6 +28,7 @@
 #include "pcopy/tree.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,10 +38,21 @@
 
 enum group_state { EMPTY, COPYING, READY };
 
-struct pc_group {
-    struct pc_group *next; /* in its bucket */
+/* A table of inodes: chained, doubled when it is full. */
+struct node {
+    struct node *next; /* in its bucket */
     dev_t dev;
     ino_t ino;
+};
+
+struct table {
+    struct node **buckets;
+    size_t size; /* a power of two */
+    size_t count;
+};
+
+struct pc_group {
+    struct node node; /* of the source */
     nlink_t nlink;
     nlink_t seen;    /* names that have joined */
     unsigned active; /* names that have joined and not left */
@@ -49,9 +61,15 @@ struct pc_group {
     struct pc_entry *waiting; /* COPYING: owned */
 };
 
+/* Which file of the source has which of the destination that has several names. */
+struct claim {
+    struct node node; /* of the destination */
+    dev_t dev;
+    ino_t ino;
+};
+
 struct pc_tree {
-    unsigned sources; /* how many of the ends are only read; they come first */
-    unsigned ends;
+    struct pc_tree_config config;
     bool privileged;
     atomic_size_t dirs;
 
@@ -60,34 +78,115 @@ struct pc_tree {
     size_t slot_count;
     size_t hand;
 
-    pthread_mutex_t group_lock;
-    struct pc_group **buckets;
-    size_t bucket_count; /* a power of two */
-    size_t group_count;
-    size_t swept; /* buckets that pc_tree_take_first() has found empty */
+    pthread_mutex_t links_lock; /* for all below */
+    struct table groups;
+    size_t swept; /* buckets of groups that pc_tree_take_first() has found empty */
+    struct table claims;
 };
 
-int pc_tree_new(struct pc_tree **out, unsigned sources, unsigned ends, size_t max_handles)
+/* --- inodes --- */
+
+static int table_init(struct table *table)
+{
+    table->size = 1024;
+    table->buckets = calloc(table->size, sizeof(struct node *));
+    return table->buckets ? 0 : -ENOMEM;
+}
+
+/* Frees all nodes, which are the first members of what was allocated. */
+static void table_free(struct table *table)
+{
+    for (size_t i = 0; table->buckets && i < table->size; i++) {
+        while (table->buckets[i]) {
+            struct node *n = table->buckets[i];
+            table->buckets[i] = n->next;
+            free(n);
+        }
+    }
+    free(table->buckets);
+}
+
+static struct node **bucket_of(const struct table *table, dev_t dev, ino_t ino)
+{
+    const uint64_t key[2] = {dev, ino};
+    return &table->buckets[XXH3_64bits(key, sizeof key) & (table->size - 1)];
+}
+
+static struct node *table_find(const struct table *table, dev_t dev, ino_t ino)
+{
+    struct node *n = *bucket_of(table, dev, ino);
+    while (n && (n->dev != dev || n->ino != ino))
+        n = n->next;
+    return n;
+}
+
+/* Doubles the table when it is full; without memory it stays as it is, only slower. */
+static void table_grow(struct table *table)
+{
+    struct table bigger = {.size = 2 * table->size, .count = table->count};
+    if (table->count <= table->size)
+        return;
+    bigger.buckets = calloc(bigger.size, sizeof(struct node *));
+    if (!bigger.buckets)
+        return;
+    for (size_t i = 0; i < table->size; i++) {
+        while (table->buckets[i]) {
+            struct node *n = table->buckets[i];
+            table->buckets[i] = n->next;
+            struct node **head = bucket_of(&bigger, n->dev, n->ino);
+            n->next = *head;
+            *head = n;
+        }
+    }
+    free(table->buckets);
+    *table = bigger;
+}
+
+/* Adds a new node of `size` bytes, zero but for the node. NULL when there is no memory. */
+static void *table_add(struct table *table, size_t size, dev_t dev, ino_t ino)
+{
+    struct node *n = calloc(1, size);
+    if (!n)
+        return NULL;
+    struct node **head = bucket_of(table, dev, ino);
+    *n = (struct node){*head, dev, ino};
+    *head = n;
+    table->count++;
+    table_grow(table);
+    return n;
+}
+
+static void table_remove(struct table *table, struct node *n)
+{
+    struct node **at = bucket_of(table, n->dev, n->ino);
+    while (*at != n)
+        at = &(*at)->next;
+    *at = n->next;
+    table->count--;
+    free(n);
+}
+
+/* --- the tree --- */
+
+int pc_tree_new(struct pc_tree **out, const struct pc_tree_config *config)
 {
     struct pc_tree *t = calloc(1, sizeof *t);
     if (!t)
         return -ENOMEM;
-    t->sources = sources;
-    t->ends = ends;
+    t->config = *config;
     t->privileged = geteuid() == 0;
-    t->slot_count = max_handles;
-    t->slots = calloc(max_handles, sizeof(struct pc_dir_end *));
-    t->bucket_count = 1024;
-    t->buckets = calloc(t->bucket_count, sizeof(struct pc_group *));
-    if (!t->slots || !t->buckets) {
+    t->slot_count = config->max_handles;
+    t->slots = calloc(t->slot_count, sizeof(struct pc_dir_end *));
+    if (!t->slots || table_init(&t->groups) != 0 || table_init(&t->claims) != 0) {
         free(t->slots);
-        free(t->buckets);
+        table_free(&t->groups);
+        table_free(&t->claims);
         free(t);
         return -ENOMEM;
     }
     atomic_init(&t->dirs, 0);
     pthread_mutex_init(&t->lock, NULL);
-    pthread_mutex_init(&t->group_lock, NULL);
+    pthread_mutex_init(&t->links_lock, NULL);
     *out = t;
     return 0;
 }
@@ -96,16 +195,10 @@ void pc_tree_free(struct pc_tree *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < t->bucket_count; i++) {
-        while (t->buckets[i]) {
-            struct pc_group *g = t->buckets[i];
-            t->buckets[i] = g->next;
-            free(g);
-        }
-    }
-    pthread_mutex_destroy(&t->group_lock);
+    table_free(&t->groups);
+    table_free(&t->claims);
+    pthread_mutex_destroy(&t->links_lock);
     pthread_mutex_destroy(&t->lock);
-    free(t->buckets);
     free(t->slots);
     free(t);
 }
@@ -201,7 +294,7 @@ static int new_dir(struct pc_tree *t, struct pc_dir *parent, const char *name,
     size_t at = sizeof(struct pc_dir) + strlen(name) + 1;
     at = (at + align - 1) / align * align;
 
-    struct pc_dir *d = calloc(1, at + t->ends * sizeof(struct pc_dir_end));
+    struct pc_dir *d = calloc(1, at + t->config.ends * sizeof(struct pc_dir_end));
     if (!d)
         return -ENOMEM;
     int err = new_entry(d, "", S_IFDIR, out);
@@ -212,7 +305,7 @@ static int new_dir(struct pc_tree *t, struct pc_dir *parent, const char *name,
     d->parent = parent;
     d->seq = atomic_fetch_add_explicit(&t->dirs, 1, memory_order_relaxed);
     d->ends = (void *)((char *)d + at);
-    for (unsigned i = 0; i < t->ends; i++) {
+    for (unsigned i = 0; i < t->config.ends; i++) {
         atomic_init(&d->ends[i].users, -1);
         atomic_init(&d->ends[i].recent, false);
         d->ends[i].handle = PC_HANDLE_NONE;
@@ -237,7 +330,7 @@ int pc_tree_add_root(struct pc_tree *t, const struct pc_handle *handles, const c
         return err;
     struct pc_dir *d = (*out)->dir;
     d->labels = labels;
-    for (unsigned i = 0; i < t->ends; i++) {
+    for (unsigned i = 0; i < t->config.ends; i++) {
         d->ends[i].handle = handles[i];
         /* One pin that is never taken back: a root is always open. */
         atomic_init(&d->ends[i].users, 1);
@@ -262,33 +355,85 @@ int pc_tree_add_entry(struct pc_dir *dir, const char *name, mode_t type, struct 
     return 0;
 }
 
+/* Opens what may be a directory at the destination; the error of a symbolic link is -ENOTDIR. */
+static int open_place(const struct pc_tree *t, struct pc_handle parent, const char *name,
+                      struct pc_handle *h)
+{
+    int err = pc_sys_open_place(parent, name, false, h);
+    if (err == -ELOOP)
+        err = -ENOTDIR;
+    if (err == -ENOTDIR && t->config.keep_dirlinks)
+        err = pc_sys_open_place(parent, name, true, h);
+    return err;
+}
+
+/* A new directory, and what is to be known of it later. */
+static int look_at_new(struct pc_dir *d, struct pc_handle h)
+{
+    if (d->parent->hands_down_acl) {
+        const int err = pc_sys_drop_acl(h, true);
+        if (err)
+            return err;
+    }
+    d->made = true;
+    /* Asked now the client knows the attributes of a new directory; later that is a round trip. */
+    return pc_sys_stat(h, &d->there);
+}
+
+/* A directory that was there before. */
+static int look_at_old(struct pc_tree *t, struct pc_dir *d, struct pc_handle h)
+{
+    struct stat st;
+    if (t->config.acl)
+        d->hands_down_acl = pc_sys_hands_down_acl(h);
+    if (t->privileged)
+        return 0;
+    int err = pc_sys_stat(h, &st);
+    /* One that its owner may not write in: open it up until it gets its mode. */
+    if (!err && st.st_uid == geteuid() && (st.st_mode & S_IRWXU) != S_IRWXU)
+        err = pc_sys_chmod(h, (st.st_mode & 07777) | S_IRWXU);
+    return err;
+}
+
 /* Makes a directory at the destination, or finds it there. Under its lock. */
 static int make(struct pc_tree *t, struct pc_dir *d, struct pc_handle parent, struct pc_handle *h)
 {
-    int err = pc_sys_mkdir(parent, d->name, d->make_mode);
-    if (err == 0) {
-        d->made = true;
+    int made = pc_sys_mkdir(parent, d->name, d->make_mode);
+    if (made != 0 && made != -EEXIST)
+        return made;
+    int err = open_place(t, parent, d->name, h);
+    if (err == -ENOTDIR && made == -EEXIST && t->config.force) {
+        err = pc_sys_unlink(parent, d->name);
+        if (!err)
+            err = made = pc_sys_mkdir(parent, d->name, d->make_mode);
+        if (!err)
+            err = open_place(t, parent, d->name, h);
+    }
+    if (made == 0) {
         atomic_store_explicit(&d->touched, true, memory_order_relaxed);
         atomic_store_explicit(&d->parent->touched, true, memory_order_relaxed);
-    } else if (err != -EEXIST) {
-        return err;
     }
-    const bool new = err == 0;
-    err = pc_sys_open_place(parent, d->name, h);
-    if (err || (!new && t->privileged))
+    if (err)
         return err;
-
-    /* Asked now the client knows the attributes of a new directory; later that is a round trip. */
-    struct stat st;
-    err = pc_sys_stat(*h, &st);
-    if (!err && new)
-        d->there = st;
-    /* An existing directory that its owner may not write in: open it up until it gets its mode. */
-    if (!err && !new &&st.st_uid == geteuid() && (st.st_mode & S_IRWXU) != S_IRWXU)
-        err = pc_sys_chmod(*h, (st.st_mode & 07777) | S_IRWXU);
+    err = made == 0 ? look_at_new(d, *h) : look_at_old(t, d, *h);
     if (err)
         pc_sys_close(h);
     return err;
+}
+
+/* Puts what was just opened into the cache, pinned. Under the directory's lock. */
+static int keep_open(struct pc_tree *t, struct pc_dir_end *e, struct pc_handle h)
+{
+    const int err = take_slot(t, e);
+    if (err) {
+        pc_sys_close(&h);
+        return err;
+    }
+    e->handle = h;
+    atomic_store_explicit(&e->recent, true, memory_order_relaxed);
+    /* release: pairs with the acquire in pin(). */
+    atomic_store_explicit(&e->users, 1, memory_order_release);
+    return 0;
 }
 
 /* Opens `d`, whose parent is pinned on this end, and pins it. */
@@ -296,34 +441,29 @@ static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
 {
     struct pc_dir_end *e = &d->ends[end];
     const struct pc_handle parent = d->parent->ends[end].handle;
+    const bool source = end < t->config.sources;
     struct pc_handle h = PC_HANDLE_NONE;
     int err = 0;
 
     pthread_mutex_lock(&d->lock);
     if (pin(e)) /* somebody was faster */
         goto out;
-    if (end < t->sources) {
+    if (source) {
         err = pc_sys_open_dir(parent, d->name, &h);
     } else if (d->error) {
         err = d->error;
     } else {
         /* Made through another mount it may be missing here: a cached negative lookup. Then making
          * it again asks the server, which says EEXIST. */
-        err = d->made ? pc_sys_open_place(parent, d->name, &h) : -ENOENT;
+        err = d->placed ? open_place(t, parent, d->name, &h) : -ENOENT;
         if (err == -ENOENT || err == -ESTALE)
             err = make(t, d, parent, &h);
+        if (!err)
+            d->placed = true;
     }
-    if (!err) {
-        err = take_slot(t, e);
-        if (err)
-            pc_sys_close(&h);
-    }
-    if (!err) {
-        e->handle = h;
-        atomic_store_explicit(&e->recent, true, memory_order_relaxed);
-        /* release: pairs with the acquire in pin(). */
-        atomic_store_explicit(&e->users, 1, memory_order_release);
-    } else if (end >= t->sources) {
+    if (!err)
+        err = keep_open(t, e, h);
+    if (err && !source) {
         if (!d->error) {
             d->error = err;
             d->error_end = end;
@@ -335,25 +475,66 @@ out:
     return err;
 }
 
+/*
+ * Opens `d` from `above`, an ancestor more than one level up that is pinned, in one call: a deep
+ * tree is left from its bottom, and by then the handles at its top have been closed. All on the
+ * way must exist, and be no symbolic links; the path must be shorter than PATH_MAX. True if `d` is
+ * pinned.
+ */
+static bool leap(struct pc_tree *t, const struct pc_dir *above, struct pc_dir *d, unsigned end)
+{
+    struct pc_dir_end *e = &d->ends[end];
+    const bool source = end < t->config.sources;
+    struct pc_handle h;
+    char path[PATH_MAX];
+    char *at = path + sizeof path - 1;
+
+    *at = '\0';
+    for (const struct pc_dir *up = d; up != above; up = up->parent) {
+        const size_t n = strlen(up->name);
+        if (*at)
+            *--at = '/';
+        at -= n;
+        memcpy(at, up->name, n);
+    }
+    bool open = true;
+    pthread_mutex_lock(&d->lock);
+    if (!pin(e))
+        open = (source || (d->placed && !d->error)) &&
+               pc_sys_reopen(above->ends[end].handle, at, !source, &h) == 0 &&
+               keep_open(t, e, h) == 0;
+    pthread_mutex_unlock(&d->lock);
+    return open;
+}
+
 int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_handle *out)
 {
-    struct pc_dir_end *above = NULL; /* the level we have come down to, pinned */
-    struct pc_dir *d = NULL;
+    struct pc_dir *above = NULL; /* the level we have come down to, pinned */
     int err = 0;
 
     if (pin(&dir->ends[end]))
-        d = dir;
-    while (d != dir) {
-        d = dir;
-        while (!pin(&d->parent->ends[end]))
+        above = dir;
+    while (above != dir) {
+        struct pc_dir *d = dir;
+        size_t length = strlen(d->name) + 1; /* of the path from the nearest that is open */
+        while (!pin(&d->parent->ends[end])) {
             d = d->parent;
-        err = open_end(t, d, end);
-        unpin(&d->parent->ends[end]);
+            length += strlen(d->name) + 1;
+        }
+        struct pc_dir *const base = d->parent;
+        struct pc_dir *far = dir;
+        for (; length > PATH_MAX; far = far->parent)
+            length -= strlen(far->name) + 1;
+        if (far != d && leap(t, base, far, end))
+            d = far;
+        else
+            err = open_end(t, d, end);
+        unpin(&base->ends[end]);
         if (above)
-            unpin(above);
+            unpin(&above->ends[end]);
         if (err)
             return err;
-        above = &d->ends[end];
+        above = d;
     }
     *out = dir->ends[end].handle;
     return 0;
@@ -382,7 +563,7 @@ struct pc_dir *pc_tree_retire(struct pc_tree *t, struct pc_dir *dir)
 {
     struct pc_dir *parent = dir->parent;
     if (parent) {
-        for (unsigned i = 0; i < t->ends; i++)
+        for (unsigned i = 0; i < t->config.ends; i++)
             drop_slot(t, &dir->ends[i]);
     }
     pthread_mutex_destroy(&dir->lock);
@@ -390,59 +571,21 @@ struct pc_dir *pc_tree_retire(struct pc_tree *t, struct pc_dir *dir)
     return parent ? unhold(parent) : NULL;
 }
 
-static size_t bucket_of(const struct pc_tree *t, dev_t dev, ino_t ino)
-{
-    const uint64_t key[2] = {dev, ino};
-    return XXH3_64bits(key, sizeof key) & (t->bucket_count - 1);
-}
-
-/* Doubles the table when it is full; without memory it stays as it is, only slower. */
-static void grow(struct pc_tree *t)
-{
-    const size_t old_count = t->bucket_count;
-    struct pc_group **old = t->buckets;
-    if (t->group_count <= old_count)
-        return;
-    struct pc_group **buckets = calloc(2 * old_count, sizeof(struct pc_group *));
-    if (!buckets)
-        return;
-    t->buckets = buckets;
-    t->bucket_count = 2 * old_count;
-    for (size_t i = 0; i < old_count; i++) {
-        while (old[i]) {
-            struct pc_group *g = old[i];
-            old[i] = g->next;
-            struct pc_group **head = &buckets[bucket_of(t, g->dev, g->ino)];
-            g->next = *head;
-            *head = g;
-        }
-    }
-    free(old);
-}
-
 int pc_tree_join(struct pc_tree *t, struct pc_entry *entry, const struct stat *st)
 {
     int role = PC_LINK_COPY;
-    pthread_mutex_lock(&t->group_lock);
+    pthread_mutex_lock(&t->links_lock);
 
     struct pc_group *g = entry->group;
     if (!g) {
-        struct pc_group **head = &t->buckets[bucket_of(t, st->st_dev, st->st_ino)];
-        for (g = *head; g && (g->dev != st->st_dev || g->ino != st->st_ino); g = g->next)
-            continue;
+        g = (void *)table_find(&t->groups, st->st_dev, st->st_ino);
         if (!g) {
-            g = calloc(1, sizeof *g);
+            g = table_add(&t->groups, sizeof *g, st->st_dev, st->st_ino);
             if (!g) {
-                pthread_mutex_unlock(&t->group_lock);
+                pthread_mutex_unlock(&t->links_lock);
                 return -ENOMEM;
             }
-            g->dev = st->st_dev;
-            g->ino = st->st_ino;
             g->nlink = st->st_nlink;
-            g->next = *head;
-            *head = g;
-            t->group_count++;
-            grow(t);
         }
         g->seen++;
         g->active++;
@@ -461,7 +604,7 @@ int pc_tree_join(struct pc_tree *t, struct pc_entry *entry, const struct stat *s
         role = PC_LINK_MAKE;
         break;
     }
-    pthread_mutex_unlock(&t->group_lock);
+    pthread_mutex_unlock(&t->links_lock);
     return role;
 }
 
@@ -470,23 +613,13 @@ const struct pc_entry *pc_tree_first(const struct pc_entry *entry)
     return entry->group->first;
 }
 
-static void remove_group(struct pc_tree *t, struct pc_group *g)
-{
-    struct pc_group **at = &t->buckets[bucket_of(t, g->dev, g->ino)];
-    while (*at != g)
-        at = &(*at)->next;
-    *at = g->next;
-    t->group_count--;
-    free(g);
-}
-
 struct pc_left pc_tree_leave(struct pc_tree *t, struct pc_entry *entry, bool there)
 {
     struct pc_left left = {NULL, NULL};
     struct pc_group *g = entry->group;
 
     entry->next = NULL;
-    pthread_mutex_lock(&t->group_lock);
+    pthread_mutex_lock(&t->links_lock);
     if (g->state == COPYING) { /* and the entry is the one that was copied */
         g->state = there ? READY : EMPTY;
         left.again = g->waiting;
@@ -502,32 +635,48 @@ struct pc_left pc_tree_leave(struct pc_tree *t, struct pc_entry *entry, bool the
             g->first->next = left.done;
             left.done = g->first;
         }
-        remove_group(t, g);
+        table_remove(&t->groups, &g->node);
     }
-    pthread_mutex_unlock(&t->group_lock);
+    pthread_mutex_unlock(&t->links_lock);
     return left;
 }
 
 struct pc_entry *pc_tree_take_first(struct pc_tree *t)
 {
     struct pc_entry *first = NULL;
-    pthread_mutex_lock(&t->group_lock);
+    pthread_mutex_lock(&t->links_lock);
     size_t i = t->swept;
-    while (!first && i < t->bucket_count) {
-        struct pc_group *g = t->buckets[i];
+    while (!first && i < t->groups.size) {
+        struct pc_group *g = (void *)t->groups.buckets[i];
         while (g && g->active) /* another thread's last entry: that thread comes here afterwards */
-            g = g->next;
+            g = (void *)g->node.next;
         if (g) {
             first = g->first; /* NULL if copying it failed */
-            remove_group(t, g);
+            table_remove(&t->groups, &g->node);
         } else {
-            if (i == t->swept && !t->buckets[i])
+            if (i == t->swept && !t->groups.buckets[i])
                 t->swept++;
             i++;
         }
     }
-    pthread_mutex_unlock(&t->group_lock);
+    pthread_mutex_unlock(&t->links_lock);
     return first;
+}
+
+bool pc_tree_claim(struct pc_tree *t, const struct stat *there, const struct stat *src)
+{
+    pthread_mutex_lock(&t->links_lock);
+    struct claim *c = (void *)table_find(&t->claims, there->st_dev, there->st_ino);
+    if (!c) {
+        c = table_add(&t->claims, sizeof *c, there->st_dev, there->st_ino);
+        if (c) {
+            c->dev = src->st_dev;
+            c->ino = src->st_ino;
+        }
+    }
+    const bool ours = c && c->dev == src->st_dev && c->ino == src->st_ino;
+    pthread_mutex_unlock(&t->links_lock);
+    return ours;
 }
 
 char *pc_tree_path(const struct pc_dir *dir, unsigned end, const char *name)

@@ -3,9 +3,9 @@
  * complete.
  *
  * A new file is made under its final name; one that is there and differs is replaced by a temporary
- * name and rename. The mtime is set last and marks a file as complete, so a run that is killed
- * anywhere leaves nothing that a check of size and mtime takes for a copy. What fails is removed
- * again.
+ * name and rename, or written over where the options ask for it. The mtime is set last and marks a
+ * file as complete, so a run that is killed anywhere leaves nothing that a check of size and mtime
+ * takes for a copy. What fails is removed again.
  */
 #ifndef PCOPY_COPY_H
 #define PCOPY_COPY_H
@@ -17,14 +17,19 @@
 #include "pcopy/mounts.h"
 #include "pcopy/tree.h"
 
-/* What all copiers of a run share; read-only but for `stop`. */
+/* What all copiers of a run share; read-only but for `stop` and `fine_times`. */
 struct pc_copy_config {
     struct pc_tree *tree;
     const struct pc_mounts *sources; /* the first ends of the tree ... */
     const struct pc_mounts *targets; /* ... and those behind them */
     struct pc_keep keep;
     bool fsync;              /* each file before its times are set */
+    bool force;              /* a directory in the way of something else is removed */
+    bool inplace;            /* an existing file is written over */
+    bool atomic;             /* a new file too gets its name when it is complete */
+    unsigned retries;        /* of a file that changes while it is read */
     size_t buffer_size;      /* bytes */
+    atomic_bool *fine_times; /* of each end: times were seen to arrive whole there */
     const atomic_bool *stop; /* files in flight end at the next block */
 };
 
@@ -32,8 +37,7 @@ struct pc_copy_config {
 struct pc_copier {
     const struct pc_copy_config *config;
     char *buffer;
-    uint64_t temporaries; /* names made so far */
-    uint64_t salt;        /* different in each copier and run */
+    uint32_t host; /* tells this host's temporary names from others' */
 };
 
 enum pc_outcome {
@@ -45,6 +49,7 @@ enum pc_outcome {
     PC_SKIPPED,     /* it was there and equal */
     PC_SKIPPED_DIR, /* it was there */
     PC_VANISHED,    /* its source is gone */
+    PC_CHANGED,     /* it changed while it was read, each time; `err` is 0 if a copy is there */
     PC_FAILED,      /* `err`, `operation` and `end` say how; `why` if errno does not */
     PC_ABANDONED,   /* nothing was done: the run ends, or its directory could not be made */
     PC_POSTPONED,   /* the entry now belongs to its hard-link group */
@@ -57,7 +62,7 @@ struct pc_result {
     int err;               /* negative errno */
     const char *operation; /* a verb with its object, e.g. "set mode of" */
     const char *why;       /* in place of the text of `err`, or NULL */
-    unsigned end;          /* of the tree, where it happened */
+    unsigned end;          /* of the tree, where it happened, or what was lost was lost */
 };
 
 /* Gives a copier its buffer. 0 or -ENOMEM. */
@@ -70,7 +75,11 @@ void pc_copier_free(struct pc_copier *c);
  */
 void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result);
 
-/* Gives a complete directory its metadata, or reports why it is not there. */
+/*
+ * Gives a complete directory its metadata, or reports why it is not there. If it was there before
+ * the run, the temporary names that runs of this host left in it when they were killed are removed,
+ * those of other hosts when they are a day old.
+ */
 void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *result);
 
 #endif

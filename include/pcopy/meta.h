@@ -34,6 +34,9 @@ struct pc_keep {
 enum pc_lost {
     PC_LOST_ACL = 1,
     PC_LOST_XATTR = 2,
+    PC_LOST_OWNER = 4,
+    PC_LOST_TIMES = 8,  /* kept, but coarser; found by pc_copy_entry() */
+    PC_LOST_HOLES = 16, /* likewise */
 };
 
 /*
@@ -45,21 +48,16 @@ enum pc_lost {
 mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src);
 
 /*
- * Gives an open file or directory of ours what is kept of its source, except the times.
- * `from` is the open source and `src` its attributes; `now` are those of `to`. Only what differs is
- * set. Adds to *lost what the file system does not support. On failure returns a negative errno and
- * sets *operation to a verb with its object, for the message.
+ * Gives `to`, which is ours, what is kept of its source, except the times. `from` is the open source
+ * and `src` its attributes; `now` are those of `to`. Only what differs is set; what is not `new` also
+ * loses the extended attributes and the ACL that its source does not have. Either may be a handle of
+ * pc_sys_open_any(): so symbolic links and special files go the same way. Adds to *lost what could
+ * not be kept. On failure returns a negative errno and sets *operation to a verb with its object,
+ * for the message.
  */
 int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struct stat *src,
-                  struct pc_handle to, const struct stat *now, unsigned *lost,
+                  struct pc_handle to, const struct stat *now, bool new, unsigned *lost,
                   const char **operation);
-
-/*
- * The same for a name that cannot be opened (symbolic links, special files) and was just made with
- * pc_meta_make_mode(), with the times.
- */
-int pc_meta_apply_at(const struct pc_keep *keep, const struct stat *src, struct pc_handle dir,
-                     const char *name, const char **operation);
 
 /* True if `now` has the mtime of `src`. */
 bool pc_meta_same_mtime(const struct stat *src, const struct stat *now);

@@ -38,7 +38,13 @@ struct pc_options {
     unsigned jobs;       /* 0: to be chosen by file system */
     unsigned walkers;    /* 0: likewise */
     struct pc_keep keep; /* with the ids and the umask of the process */
+    bool strict;         /* what cannot be kept is an error */
     bool one_file_system;
+    bool force;         /* replace directories by others and the reverse */
+    bool keep_dirlinks; /* take symbolic links to directories at the destination for directories */
+    bool inplace;       /* write over existing files */
+    bool atomic;        /* new files under a temporary name first */
+    unsigned retries;   /* of a file that changes while it is read */
     bool verbose;
     bool quiet;
     enum pc_fsync fsync;

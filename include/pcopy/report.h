@@ -32,6 +32,7 @@ enum pc_count {
     PC_COUNT_BYTES,
     PC_COUNT_SKIPPED,
     PC_COUNT_VANISHED,
+    PC_COUNT_CHANGED, /* while they were read */
     PC_COUNT_ERRORS,
     PC_COUNTS /* how many there are */
 };

@@ -83,9 +83,24 @@ int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *ou
 /*
  * The same, not to be listed, but to make things in and set metadata of: O_PATH. An NFS client asks
  * the server for the attributes of a directory that is opened in the ordinary way (close-to-open
- * consistency, nfs(5)), and needs no permission to read it.
+ * consistency, nfs(5)), and needs no permission to read it. With `follow` a symbolic link to a
+ * directory will do, wherever that is.
  */
-int pc_sys_open_place(struct pc_handle dir, const char *name, struct pc_handle *out);
+int pc_sys_open_place(struct pc_handle dir, const char *name, bool follow, struct pc_handle *out);
+
+/*
+ * Directory `path` (any number of components) below `dir`, none of which is a symbolic link or ".."
+ * (openat2(2), RESOLVE_NO_SYMLINKS, Linux 5.6); `place` as in pc_sys_open_place(), else to be listed.
+ */
+int pc_sys_reopen(struct pc_handle dir, const char *path, bool place, struct pc_handle *out);
+
+/* What has that name, to ask for and set its metadata only: O_PATH. A symbolic link itself. */
+int pc_sys_open_any(struct pc_handle dir, const char *name, struct pc_handle *out);
+
+/*
+ * Existing file `name` for writing over. As with pc_sys_open_file() the caller looks at what it has.
+ */
+int pc_sys_open_existing(struct pc_handle dir, const char *name, struct pc_handle *out);
 
 /*
  * File `name` for reading. O_NONBLOCK keeps a FIFO put in its place from blocking us; the caller
@@ -163,7 +178,10 @@ int pc_sys_symlink(struct pc_handle dir, const char *name, const char *target);
 int pc_sys_mknod(struct pc_handle dir, const char *name, mode_t mode, dev_t rdev);
 int pc_sys_link(struct pc_handle dir, const char *name, struct pc_handle to_dir, const char *to);
 
-/* Target of a symbolic link, at most `size` - 1 bytes and a NUL; -ENAMETOOLONG if it is longer. */
+/*
+ * Target of a symbolic link, at most `size` - 1 bytes and a NUL; -ENAMETOOLONG if it is longer.
+ * `name` "" with a handle of pc_sys_open_any() is that link itself.
+ */
 int pc_sys_readlink(struct pc_handle dir, const char *name, char *buffer, size_t size);
 
 /* Gives `name` the name `to`, in the same directory, replacing what has it. */
@@ -172,25 +190,35 @@ int pc_sys_rename(struct pc_handle dir, const char *name, const char *to);
 /* Removes a name that is not a directory. */
 int pc_sys_unlink(struct pc_handle dir, const char *name);
 
-/* Metadata through a handle, and of a name that is not followed. (uid_t)-1 leaves an id alone. */
+/* Removes an empty directory. */
+int pc_sys_rmdir(struct pc_handle dir, const char *name);
+
+/*
+ * Metadata through a handle, which may be one of pc_sys_open_any() or pc_sys_open_place().
+ * (uid_t)-1 leaves an id alone. Symbolic links have no mode: -EOPNOTSUPP (or no effect).
+ */
 int pc_sys_chown(struct pc_handle h, uid_t uid, gid_t gid);
-int pc_sys_chown_at(struct pc_handle dir, const char *name, uid_t uid, gid_t gid);
 int pc_sys_chmod(struct pc_handle h, mode_t mode);
-int pc_sys_chmod_at(struct pc_handle dir, const char *name, mode_t mode); /* no symbolic link */
 int pc_sys_times(struct pc_handle h, struct timespec atime, struct timespec mtime);
-int pc_sys_times_at(struct pc_handle dir, const char *name, struct timespec atime,
-                    struct timespec mtime);
 
 /*
  * Extended attributes: the names, each NUL-terminated, one behind the other; one value.
- * Return the length. -ERANGE when `size` is too small, -EOPNOTSUPP where there are none.
+ * Return the length. -ERANGE when `size` is too small, -EOPNOTSUPP where there are none, -ENODATA
+ * for a name that is not there.
  */
 ssize_t pc_sys_list_xattr(struct pc_handle h, char *names, size_t size);
 ssize_t pc_sys_get_xattr(struct pc_handle h, const char *name, void *value, size_t size);
 int pc_sys_set_xattr(struct pc_handle h, const char *name, const void *value, size_t size);
+int pc_sys_remove_xattr(struct pc_handle h, const char *name);
 
 /* Gives `to` the access ACL of `from`, for a directory the default ACL as well. */
 int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory);
+
+/* True if what is made in `dir` gets an ACL from its default ACL (acl(5)). */
+bool pc_sys_hands_down_acl(struct pc_handle dir);
+
+/* Takes off the access ACL, of a directory the default ACL too. 0 where there are none. */
+int pc_sys_drop_acl(struct pc_handle h, bool directory);
 
 /*
  * Test seam. `hook` is asked before each call with the call's name, e.g. "openat"; a negative

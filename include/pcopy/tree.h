@@ -54,6 +54,8 @@ struct pc_dir {
     atomic_bool touched;  /* something was made in it by this run, so its mtime has moved */
     pthread_mutex_t lock; /* for those below, and for opening an end */
     bool made;            /* it did not exist before this run */
+    bool placed;          /* it is at the destination */
+    bool hands_down_acl;  /* what is made in it gets an ACL that it shall not have */
     struct stat there;    /* if `made`: its attributes at the destination when it was new */
     int error;            /* why it could not be made or opened at the destination, or 0 */
     unsigned error_end;   /* and on which end */
@@ -87,12 +89,19 @@ struct pc_left {
     struct pc_entry *done;  /* release them */
 };
 
-/*
- * Makes a tree with `ends` ends, the first `sources` of which are only read, whose cache keeps at
- * most `max_handles` directories open at a time (at least three for each thread that uses it).
- * Returns 0 or -ENOMEM.
- */
-int pc_tree_new(struct pc_tree **out, unsigned sources, unsigned ends, size_t max_handles);
+/* How directories are made at the destination. */
+struct pc_tree_config {
+    unsigned sources; /* how many ends are only read; they come first */
+    unsigned ends;    /* all of them */
+    size_t
+        max_handles; /* directories kept open, at least three for each thread that uses the tree */
+    bool force;      /* what is in the way of a directory, and is none, is removed */
+    bool keep_dirlinks; /* a symbolic link to a directory is taken for one */
+    bool acl;           /* ACLs are kept, so inherited ones are taken off */
+};
+
+/* Makes a tree; `config` is copied. Returns 0 or -ENOMEM. */
+int pc_tree_new(struct pc_tree **out, const struct pc_tree_config *config);
 
 /* Frees the tree, with hard-link groups that were not taken. All directories must be retired. */
 void pc_tree_free(struct pc_tree *t);
@@ -137,6 +146,12 @@ struct pc_dir *pc_tree_retire(struct pc_tree *t, struct pc_dir *dir);
  * that is PC_LINK_LATER the caller calls pc_tree_leave() when it is done with the entry.
  */
 int pc_tree_join(struct pc_tree *t, struct pc_entry *entry, const struct stat *st);
+
+/*
+ * Whether the file `there`, which has several names at the destination, may stay as the copy of
+ * `src`: not if another file of the source has claimed it. Without memory it may not.
+ */
+bool pc_tree_claim(struct pc_tree *t, const struct stat *there, const struct stat *src);
 
 /* The entry that the group's others link to; valid between PC_LINK_MAKE and pc_tree_leave(). */
 const struct pc_entry *pc_tree_first(const struct pc_entry *entry);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "pcopy/copy.h"
@@ -24,6 +25,7 @@ static struct {
     struct pc_handle handles[2];
     struct pc_entry *root;
     atomic_bool stop;
+    atomic_bool fine_times[3];
     struct pc_result result;
 } all;
 
@@ -38,7 +40,8 @@ static int setup(void **state)
     memset(&all, 0, sizeof all);
     all.handles[0] = open_here("src");
     all.handles[1] = open_here("dst");
-    MUST(pc_tree_new(&all.tree, 1, 2, 16) == 0);
+    const struct pc_tree_config tree = {.sources = 1, .ends = 2, .max_handles = 16};
+    MUST(pc_tree_new(&all.tree, &tree) == 0);
     MUST(pc_tree_add_root(all.tree, all.handles, labels, &all.root) == 0);
     MUST(pc_mounts_open(&all.sources, NULL, 0, false, &bad) == 0);
     MUST(pc_mounts_open(&all.targets, NULL, 0, false, &bad) == 0);
@@ -53,6 +56,7 @@ static int setup(void **state)
                  .uid = geteuid(),
                  .gid = getegid()},
         .buffer_size = 4096,
+        .fine_times = all.fine_times,
         .stop = &all.stop,
     };
     MUST(pc_copier_init(&all.copier, &all.config) == 0);
@@ -393,7 +397,8 @@ static void links_go_through_the_mount_point_of_their_first(void **state)
     struct pc_mounts targets = {.count = 2};
     struct pc_copy_config config = all.config;
     config.targets = &targets;
-    MUST(pc_tree_new(&tree, 1, 3, 16) == 0);
+    const struct pc_tree_config of_three = {.sources = 1, .ends = 3, .max_handles = 16};
+    MUST(pc_tree_new(&tree, &of_three) == 0);
     MUST(pc_tree_add_root(tree, handles, three, &root) == 0);
     config.tree = tree;
     MUST(pc_copier_init(&copier, &config) == 0);
@@ -576,11 +581,15 @@ static void a_temporary_name_shows_whose_it_is_and_fits(void **state)
         assert_memory_equal(temporary, start, strlen(start));
         const char *tail = strstr(temporary, ".pcopy-");
         assert_non_null(tail);
-        assert_int_equal(strlen(tail), strlen(".pcopy-12345678"));
+        char pid[32];
+        snprintf(pid, sizeof pid, "-%x-", (unsigned)getpid());
         assert_int_equal(strspn(tail + 7, "0123456789abcdef"), 8);
-        if (i < 2)
-            assert_int_equal(strlen(temporary), strlen(names[i]) + strlen("..pcopy-12345678"));
-        else
+        assert_memory_equal(tail + 15, pid, strlen(pid));
+        assert_true(strspn(tail + 15 + strlen(pid), "0123456789abcdef") > 0);
+        assert_true(strlen(temporary) <= NAME_MAX);
+        if (i == 0)
+            assert_int_equal(tail - temporary, 2);
+        else if (i == 2)
             assert_int_equal(strlen(temporary), NAME_MAX);
         check_same(names[i]);
         MUST(unlink(dst) == 0);
@@ -606,14 +615,14 @@ static void what_has_another_type_than_listed_is_not_copied(void **state)
     MUST(symlink("../secret", "src/link") == 0);
     MUST(mkfifo("src/fifo", 0600) == 0);
     put_dir("src/d");
-    assert_int_equal(copy_in(all.root->dir, "link", S_IFREG), PC_FAILED);
-    check_failure(PC_SOURCE, "open", -ELOOP);
-    assert_int_equal(copy_in(all.root->dir, "fifo", S_IFREG), PC_FAILED); /* and does not block */
+    assert_int_equal(copy_in(all.root->dir, "link", S_IFREG), PC_CHANGED);
+    assert_int_equal(all.result.err, -EINVAL);
+    assert_int_equal(copy_in(all.root->dir, "fifo", S_IFREG), PC_CHANGED); /* and does not block */
     assert_string_equal(all.result.why, "its type changed while the tree was read");
     assert_int_equal(all.result.end, PC_SOURCE);
-    assert_int_equal(copy_in(all.root->dir, "d", S_IFREG), PC_FAILED);
-    assert_int_equal(copy_in(all.root->dir, "f", S_IFLNK), PC_FAILED);
-    assert_int_equal(copy_in(all.root->dir, "f", S_IFIFO), PC_FAILED);
+    assert_int_equal(copy_in(all.root->dir, "d", S_IFREG), PC_CHANGED);
+    assert_int_equal(copy_in(all.root->dir, "f", S_IFLNK), PC_CHANGED);
+    assert_int_equal(copy_in(all.root->dir, "f", S_IFIFO), PC_CHANGED);
     assert_int_equal(others_than(""), 0);
 }
 
@@ -683,25 +692,25 @@ static void stop(void)
     atomic_store(&all.stop, true);
 }
 
-static void a_source_that_shrinks_is_an_error_and_leaves_nothing(void **state)
+static void of_a_source_that_shrinks_nothing_is_left(void **state)
 {
     (void)state;
     put_noise("src/f", 20000, 1);
     when("pread", 1, shrink);
-    assert_int_equal(copy("f"), PC_FAILED);
-    check_failure(PC_SOURCE, "read", -EIO);
+    assert_int_equal(copy("f"), PC_CHANGED);
+    assert_int_equal(all.result.err, -EIO);
     assert_string_equal(all.result.why, "the file became shorter while it was read");
     assert_int_equal(others_than(""), 0);
 
     put_noise("src/f", 20000, 1);
     put("dst/f", "old");
     when("pread", 1, shrink);
-    assert_int_equal(copy("f"), PC_FAILED);
+    assert_int_equal(copy("f"), PC_CHANGED);
     assert_int_equal(look_at("dst/f").st_size, 3); /* the old one is as it was */
     assert_int_equal(others_than("f"), 0);
 }
 
-static void a_source_with_holes_that_shrinks_is_an_error_too(void **state)
+static void of_a_source_with_holes_that_shrinks_nothing_is_left(void **state)
 {
     (void)state;
     put_noise("src/f", 20000, 1);
@@ -710,13 +719,13 @@ static void a_source_with_holes_that_shrinks_is_an_error_too(void **state)
     if (st.st_blocks * 512 >= st.st_size)
         skip();
     when("pread", 1, shrink);
-    assert_int_equal(copy("f"), PC_FAILED);
+    assert_int_equal(copy("f"), PC_CHANGED);
     assert_int_equal(others_than(""), 0);
 
     put_noise("src/f", 20000, 1);
     MUST(truncate("src/f", 1 << 20) == 0);
     when("lseek", 2, shrink); /* the data was read; what is left looks like a hole */
-    assert_int_equal(copy("f"), PC_FAILED);
+    assert_int_equal(copy("f"), PC_CHANGED);
     assert_int_equal(others_than(""), 0);
 }
 
@@ -726,7 +735,8 @@ static void of_a_source_that_grows_what_was_there_is_copied(void **state)
     put_noise("src/f", 20000, 1);
     set_mtime("src/f", 5, 6);
     when("pread", 1, grow);
-    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    assert_int_equal(copy("f"), PC_CHANGED);
+    assert_int_equal(all.result.err, 0);
     const struct stat st = look_at("dst/f");
     assert_int_equal(st.st_size, 20000);
     assert_int_equal(st.st_mtim.tv_sec,
@@ -759,12 +769,85 @@ static void a_source_with_holes_that_grows_or_is_punched_ends_at_its_size(void *
             when("lseek", 2, grow);
         else
             when("lseek", 1, punch); /* after it was said that there is data */
-        assert_int_equal(copy("f"), PC_COPIED_FILE);
+        assert_int_equal(copy("f"), PC_CHANGED);
+        assert_int_equal(all.result.err, 0);
         pc_sys_set_fault(NULL);
         assert_int_equal(look_at("dst/f").st_size, size);
         assert_int_equal(look_at("dst/f").st_mtim.tv_nsec, 6);
         MUST(unlink("src/f") == 0 && unlink("dst/f") == 0);
     }
+}
+
+static void what_changed_while_it_was_read_is_copied_again(void **state)
+{
+    (void)state;
+    void (*const events[])(void) = {grow, shrink};
+    all.config.retries = 1;
+    for (size_t i = 0; i < 2; i++) {
+        for (int old = 0; old < 2; old++) {
+            put_noise("src/f", 20000, 1);
+            scratch_remove("dst/f");
+            if (old)
+                put("dst/f", "old");
+            when("pread", 1, events[i]);
+            assert_int_equal(copy("f"), PC_COPIED_FILE);
+            pc_sys_set_fault(NULL);
+            check_same("f");
+            assert_int_equal(others_than("f"), 0);
+        }
+    }
+}
+
+static int grow_at_each_read(const char *call)
+{
+    if (strcmp(call, "pread") == 0)
+        grow();
+    return 0;
+}
+
+static void what_never_stops_changing_is_told_and_its_last_copy_kept(void **state)
+{
+    (void)state;
+    all.config.retries = 3;
+    put_noise("src/f", 3000, 1);
+    pc_sys_set_fault(grow_at_each_read);
+    assert_int_equal(copy("f"), PC_CHANGED);
+    pc_sys_set_fault(NULL);
+    assert_int_equal(all.result.err, 0);
+    assert_int_equal(look_at("dst/f").st_size, 3000 + 3 * 4);
+    assert_int_equal(others_than("f"), 0);
+}
+
+static void chmod_source(void)
+{
+    MUST(chmod("src/f", 0600) == 0);
+}
+
+static void metadata_that_changes_meanwhile_arrives_too(void **state)
+{
+    (void)state;
+    all.config.retries = 1;
+    put("src/f", "text");
+    when("pwrite", 0, chmod_source);
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    check_same("f");
+    assert_int_equal(look_at("dst/f").st_mode & 07777, 0600);
+}
+
+static void remove_source(void)
+{
+    grow();
+    MUST(unlink("src/f") == 0);
+}
+
+static void what_is_removed_after_it_changed_has_vanished(void **state)
+{
+    (void)state;
+    all.config.retries = 2;
+    put("src/f", "text");
+    when("pwrite", 0, remove_source);
+    assert_int_equal(copy("f"), PC_VANISHED);
+    assert_int_equal(others_than(""), 0);
 }
 
 static void remove_target(void)
@@ -849,7 +932,6 @@ static void a_new_file_is_never_wider_than_it_ends(void **state)
     (void)state;
     put("src/f", "text");
     MUST(chmod("src/f", 0600) == 0);
-    when("pwrite", 0, grow); /* anything that is harmless */
     assert_int_equal(copy("f"), PC_COPIED_FILE);
     assert_int_equal(look_at("dst/f").st_mode & 07777, 0600);
     MUST(unlink("dst/f") == 0);
@@ -906,7 +988,7 @@ static void a_link_or_fifo_that_fails_half_way_is_removed(void **state)
     MUST(symlink("x", "src/l") == 0 && mkfifo("src/p", 0600) == 0);
     for (size_t i = 0; i < 2; i++) {
         call_count = 0;
-        failing = "utimensat";
+        failing = "futimens";
         pc_sys_set_fault(record);
         assert_int_equal(copy(names[i]), PC_FAILED);
         pc_sys_set_fault(NULL);
@@ -922,6 +1004,126 @@ static void a_link_or_fifo_that_fails_half_way_is_removed(void **state)
 
 /* On a network file system, in a directory that this run has made: creating needs not be
  * exclusive. */
+static void in_place_the_same_file_gets_new_data(void **state)
+{
+    (void)state;
+    all.config.inplace = true;
+    put_noise("src/f", 20000, 1);
+    put_noise("dst/f", 50000, 2);
+    const ino_t before = look_at("dst/f").st_ino;
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    assert_int_equal(look_at("dst/f").st_ino, before);
+    check_same("f");
+
+    /* The holes of the new file do not show the old one. */
+    MUST(truncate("src/f", 0) == 0 && truncate("src/f", 1 << 20) == 0);
+    put_noise("dst/f", 50000, 2);
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    assert_int_equal(look_at("dst/f").st_ino, before);
+    check_same("f");
+
+    /* Nobody reads new data with the rights to the old. */
+    put("src/f", "secret");
+    MUST(chmod("src/f", 0600) == 0 && chmod("dst/f", 0666) == 0);
+    call_count = 0;
+    failing = NULL;
+    pc_sys_set_fault(record);
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    pc_sys_set_fault(NULL);
+    assert_true(place_of("fchmod") >= 0 && place_of("fchmod") < place_of("pwrite"));
+    check_same("f");
+}
+
+static void in_place_what_is_no_plain_file_is_replaced(void **state)
+{
+    (void)state;
+    all.config.inplace = true;
+    put("precious", "precious");
+    put("src/f", "text");
+    for (int i = 0; i < 3; i++) {
+        scratch_remove("dst/f");
+        MUST((i == 0   ? link("precious", "dst/f")
+              : i == 1 ? symlink("../precious", "dst/f")
+                       : mkfifo("dst/f", 0600)) == 0);
+        assert_int_equal(copy("f"), PC_COPIED_FILE);
+        check_same("f");
+        assert_int_equal(look_at("precious").st_size, 8);
+        assert_int_equal(others_than("f"), 0);
+    }
+}
+
+static void in_place_a_failure_leaves_what_does_not_look_complete(void **state)
+{
+    (void)state;
+    all.config.inplace = true;
+    put_noise("src/f", 20000, 1);
+    set_mtime("src/f", 5, 6);
+    put_noise("dst/f", 20000, 2);
+    when("pwrite", 3, stop);
+    assert_int_equal(copy("f"), PC_ABANDONED);
+    pc_sys_set_fault(NULL);
+    const struct stat src = look_at("src/f");
+    const struct stat dst = look_at("dst/f");
+    assert_false(pc_meta_same_mtime(&src, &dst));
+    assert_int_equal(others_than("f"), 0);
+}
+
+static void atomic_new_files_are_named_last(void **state)
+{
+    (void)state;
+    all.config.atomic = true;
+    put("src/f", "text");
+    *temporary = '\0';
+    pc_sys_set_fault(look_for_temporary);
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    pc_sys_set_fault(NULL);
+    assert_memory_equal(temporary, ".f.pcopy-", 9);
+    check_same("f");
+    assert_int_equal(others_than("f"), 0);
+    assert_int_equal(copy("f"), PC_SKIPPED);
+}
+
+static void a_directory_in_the_way_goes_only_by_force(void **state)
+{
+    (void)state;
+    put("src/f", "text");
+    put("precious", "precious");
+    put_dir("dst/f");
+    put_dir("dst/f/d");
+    put("dst/f/d/file", "x");
+    MUST(symlink("../../precious", "dst/f/link") == 0);
+    assert_int_equal(copy("f"), PC_FAILED);
+    check_failure(1, "create", -EISDIR);
+    assert_true(is_there("dst/f/d/file"));
+    all.config.force = true;
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    check_same("f");
+    assert_true(is_there("precious"));
+}
+
+static void names_that_are_one_file_only_here_are_taken_apart(void **state)
+{
+    (void)state;
+    put("src/a", "text");
+    put("src/b", "text");
+    set_mtime("src/a", 5, 6);
+    set_mtime("src/b", 5, 6);
+    assert_int_equal(copy("a"), PC_COPIED_FILE);
+    MUST(link("dst/a", "dst/b") == 0);
+    assert_int_equal(copy("a"), PC_SKIPPED);
+    assert_int_equal(copy("b"), PC_COPIED_FILE);
+    assert_int_equal(look_at("dst/a").st_nlink, 1);
+    assert_int_equal(look_at("dst/b").st_nlink, 1);
+    /* A name outside of what is copied is none of our business. */
+    MUST(link("dst/a", "kept") == 0);
+    assert_int_equal(copy("a"), PC_SKIPPED);
+    assert_int_equal(look_at("dst/a").st_nlink, 2);
+    /* Nor is it asked where links do not count. */
+    MUST(unlink("dst/b") == 0 && link("dst/a", "dst/b") == 0);
+    all.config.keep.links = false;
+    assert_int_equal(copy("b"), PC_SKIPPED);
+}
+
 static void what_is_in_a_new_directory_on_a_network_is_replaced_all_the_same(void **state)
 {
     (void)state;
@@ -1038,6 +1240,55 @@ static void below_a_file_in_the_way_one_failure_is_told(void **state)
 }
 
 /* When a directory fails after its own entry was done, nobody else would say so. */
+static void temporary_names_of_the_dead_are_removed(void **state)
+{
+    (void)state;
+    put_dir("src/d");
+    put_dir("dst/d");
+    const pid_t child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(0);
+    MUST(waitpid(child, NULL, 0) == child);
+    const unsigned host = all.copier.host;
+    const struct {
+        unsigned host;
+        int pid;
+        bool old;
+        bool left;
+        const char *before;
+        const char *after;
+    } table[] = {
+        {host, child, false, false, ".f.pcopy-", "-1"},
+        {host, getpid(), false, true, ".f.pcopy-", "-2"},
+        {host + 1, child, false, true, ".f.pcopy-", "-3"},
+        {host + 1, child, true, false, ".f.pcopy-", "-4"},
+        {host, child, true, true, "f.pcopy-", "-5"},
+        {host, child, true, true, ".f.pcopy-", "-6.c"},
+        {host, child, true, true, ".pcopy-", "-7"},
+        {host, child, true, false, ".a.pcopy-1.pcopy-", "-ffff"},
+    };
+    const size_t count = sizeof table / sizeof table[0];
+    char path[128];
+    for (size_t i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "dst/d/%s%08x-%x%s", table[i].before, table[i].host,
+                 (unsigned)table[i].pid, table[i].after);
+        put(path, "x");
+        if (table[i].old)
+            set_mtime(path, time(NULL) - (time_t)25 * 3600, 0);
+    }
+    struct pc_entry *d = new_dir("d");
+    pc_copy_entry(&all.copier, d, &all.result);
+    pc_copy_dir(&all.copier, d->dir, &all.result);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "dst/d/%s%08x-%x%s", table[i].before, table[i].host,
+                 (unsigned)table[i].pid, table[i].after);
+        if (is_there(path) != table[i].left)
+            fail_msg("%s is %s", path, table[i].left ? "gone" : "left");
+    }
+    finish(d);
+}
+
 static void a_directory_that_fails_late_is_told(void **state)
 {
     (void)state;
@@ -1199,16 +1450,27 @@ int main(void)
         COPY_TEST(what_has_another_type_than_listed_is_not_copied),
         COPY_TEST(an_unreadable_file_fails_and_leaves_nothing),
         COPY_TEST(data_under_a_size_of_0_is_refused),
-        COPY_TEST(a_source_that_shrinks_is_an_error_and_leaves_nothing),
-        COPY_TEST(a_source_with_holes_that_shrinks_is_an_error_too),
+        COPY_TEST(of_a_source_that_shrinks_nothing_is_left),
+        COPY_TEST(of_a_source_with_holes_that_shrinks_nothing_is_left),
         COPY_TEST(of_a_source_that_grows_what_was_there_is_copied),
         COPY_TEST(a_source_with_holes_that_grows_or_is_punched_ends_at_its_size),
+        COPY_TEST(what_changed_while_it_was_read_is_copied_again),
+        COPY_TEST(what_never_stops_changing_is_told_and_its_last_copy_kept),
+        COPY_TEST(metadata_that_changes_meanwhile_arrives_too),
+        COPY_TEST(what_is_removed_after_it_changed_has_vanished),
         COPY_TEST(what_somebody_removes_while_we_look_at_it_is_made_anew),
         COPY_TEST(a_run_that_is_stopped_ends_in_the_middle_of_a_file),
         COPY_TEST(times_are_set_after_all_else_but_close_and_rename),
         COPY_TEST(a_new_file_is_never_wider_than_it_ends),
         COPY_TEST(what_fails_names_its_operation_and_leaves_nothing),
         COPY_TEST(a_link_or_fifo_that_fails_half_way_is_removed),
+        COPY_TEST(in_place_the_same_file_gets_new_data),
+        COPY_TEST(in_place_what_is_no_plain_file_is_replaced),
+        COPY_TEST(in_place_a_failure_leaves_what_does_not_look_complete),
+        COPY_TEST(atomic_new_files_are_named_last),
+        COPY_TEST(a_directory_in_the_way_goes_only_by_force),
+        COPY_TEST(names_that_are_one_file_only_here_are_taken_apart),
+        COPY_TEST(temporary_names_of_the_dead_are_removed),
         COPY_TEST(what_is_in_a_new_directory_on_a_network_is_replaced_all_the_same),
         COPY_TEST(nothing_is_closed_late),
         COPY_TEST(a_directory_is_made_and_counted_once),

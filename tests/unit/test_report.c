@@ -153,7 +153,8 @@ static void the_summary_adds_up_all_threads(void **state)
     assert_int_equal(status, PC_STATUS_PARTIAL);
     const char *const lines = "copied 33 files, 63 directories, 93 symlinks, 123 hard links, 153 "
                               "special files\n"
-                              "183 bytes (183 B), 213 skipped, 243 vanished, 273 errors\n";
+                              "183 bytes (183 B), 213 skipped, 243 vanished, 273 changed, "
+                              "303 errors\n";
     assert_memory_equal(text[0], lines, strlen(lines));
     char *end;
     const double seconds = strtod(text[0] + strlen(lines), &end);

@@ -95,15 +95,32 @@ static void links_are_not_followed_below_a_root(void **state)
 
     const struct timespec t = {.tv_sec = 1000, .tv_nsec = 5};
     const struct stat before = look_at("file");
-    assert_int_equal(pc_sys_times_at(here, "to-file", t, t), 0);
+    assert_int_equal(pc_sys_open_any(here, "to-file", &h), 0);
+    assert_int_equal(pc_sys_stat(h, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    char target[16];
+    assert_int_equal(pc_sys_readlink(h, "", target, sizeof target), 0);
+    assert_string_equal(target, "file");
+    assert_int_equal(pc_sys_times(h, t, t), 0);
     assert_int_equal(look_at("to-file").st_mtim.tv_sec, 1000);
     assert_int_equal(look_at("file").st_mtim.tv_sec, before.st_mtim.tv_sec);
     if (geteuid() == 0) {
-        assert_int_equal(pc_sys_chown_at(here, "to-file", 12, 34), 0);
+        assert_int_equal(pc_sys_chown(h, 12, 34), 0);
         assert_int_equal(look_at("to-file").st_uid, 12);
         assert_int_equal(look_at("to-file").st_gid, 34);
         assert_int_equal(look_at("file").st_uid, 0);
+        const int set = pc_sys_set_xattr(h, "trusted.colour", "red", 3);
+        assert_true(set == 0 || set == -EOPNOTSUPP);
+        if (set == 0) {
+            char value[64];
+            assert_int_equal(pc_sys_get_xattr(h, "trusted.colour", value, sizeof value), 3);
+            assert_int_equal(pc_sys_list_xattr(h, value, sizeof value), 15);
+            assert_int_equal(lgetxattr("file", "trusted.colour", value, sizeof value), -1);
+            assert_int_equal(pc_sys_remove_xattr(h, "trusted.colour"), 0);
+            assert_int_equal(pc_sys_remove_xattr(h, "trusted.colour"), -ENODATA);
+        }
     }
+    pc_sys_close(&h);
     pc_sys_close(&here);
 }
 
@@ -267,7 +284,7 @@ static void a_place_is_for_making_things_in(void **state)
     }
     here = open_here(".");
     assert_int_equal(pc_sys_open_dir(here, "d", &h), -EACCES);
-    assert_int_equal(pc_sys_open_place(here, "d", &h), 0);
+    assert_int_equal(pc_sys_open_place(here, "d", false, &h), 0);
     assert_int_equal(fcntl(h.fd, F_GETFD), FD_CLOEXEC);
     assert_int_equal(pc_sys_create(h, "f", 0600, true, &file), 0);
     pc_sys_close(&file);
@@ -287,27 +304,100 @@ static void a_place_is_for_making_things_in(void **state)
     char value[8];
     assert_true(err || getxattr("d", "user.colour", value, sizeof value) == 5);
     pc_sys_close(&h);
-    const int link = pc_sys_open_place(here, "link", &h);
+    const int link = pc_sys_open_place(here, "link", false, &h);
     assert_true(link == -ENOTDIR || link == -ELOOP);
     assert_false(pc_handle_open(h));
-    assert_int_equal(pc_sys_open_place(here, "file", &h), -ENOTDIR);
-    assert_int_equal(pc_sys_open_place(here, "missing", &h), -ENOENT);
+    assert_int_equal(pc_sys_open_place(here, "file", false, &h), -ENOTDIR);
+    assert_int_equal(pc_sys_open_place(here, "missing", false, &h), -ENOENT);
     pc_sys_close(&here);
 }
 
-static void the_mode_of_a_name_is_set_without_following_it(void **state)
+static void what_cannot_be_opened_gets_its_mode_by_its_handle(void **state)
 {
     (void)state;
+    struct pc_handle h;
     put("file", "");
-    MUST(mkfifo("fifo", 0600) == 0 && symlink("file", "link") == 0);
+    MUST(mkfifo("fifo", 0600) == 0);
     here = open_here(".");
     const unsigned before = open_files();
-    assert_int_equal(pc_sys_chmod_at(here, "fifo", 0620), 0);
+    assert_int_equal(pc_sys_open_any(here, "fifo", &h), 0);
+    assert_int_equal(pc_sys_chmod(h, 0620), 0);
     assert_int_equal(look_at("fifo").st_mode, S_IFIFO | 0620);
-    assert_int_equal(pc_sys_chmod_at(here, "link", 0600), -ELOOP);
-    assert_int_equal(look_at("file").st_mode, S_IFREG | 0644);
-    assert_int_equal(pc_sys_chmod_at(here, "missing", 0600), -ENOENT);
+    pc_sys_close(&h);
+    assert_int_equal(pc_sys_open_any(here, "missing", &h), -ENOENT);
     assert_int_equal(open_files(), before);
+    pc_sys_close(&here);
+}
+
+static void a_symbolic_link_is_followed_only_on_demand(void **state)
+{
+    (void)state;
+    struct pc_handle h;
+    struct stat st;
+    put_dir("d");
+    put("file", "");
+    MUST(symlink("d", "link") == 0 && symlink("file", "to-file") == 0);
+    here = open_here(".");
+    assert_int_equal(pc_sys_open_place(here, "link", true, &h), 0);
+    assert_int_equal(pc_sys_stat(h, &st), 0);
+    assert_int_equal(st.st_ino, look_at("d").st_ino);
+    pc_sys_close(&h);
+    assert_int_equal(pc_sys_open_place(here, "to-file", true, &h), -ENOTDIR);
+    assert_int_equal(pc_sys_open_existing(here, "to-file", &h), -ELOOP);
+    pc_sys_close(&here);
+}
+
+static void a_path_is_opened_again_without_symbolic_links(void **state)
+{
+    (void)state;
+    struct pc_handle h;
+    struct stat st;
+    put_dir("a");
+    put_dir("a/b");
+    put_dir("a/b/c");
+    MUST(symlink("b", "a/link") == 0);
+    here = open_here(".");
+    for (int place = 0; place < 2; place++) {
+        assert_int_equal(pc_sys_reopen(here, "a/b/c", place, &h), 0);
+        assert_int_equal(pc_sys_stat(h, &st), 0);
+        assert_int_equal(st.st_ino, look_at("a/b/c").st_ino);
+        assert_int_equal((fcntl(h.fd, F_GETFL) & O_PATH) != 0, place);
+        pc_sys_close(&h);
+        assert_int_equal(pc_sys_reopen(here, "a/link/c", place, &h), -ELOOP);
+        assert_int_equal(pc_sys_reopen(here, "a/b/../../..", place, &h), -EXDEV);
+        assert_int_equal(pc_sys_reopen(here, "a/b/d", place, &h), -ENOENT);
+    }
+    pc_sys_close(&here);
+}
+
+static void an_acl_that_was_handed_down_is_taken_off(void **state)
+{
+    (void)state;
+    struct pc_handle h;
+    put_dir("d");
+    acl_t acl = acl_from_text("u::rwx,u:77:rwx,g::r-x,m::rwx,o::r-x");
+    MUST(acl);
+    here = open_here(".");
+    const int set = acl_set_file("d", ACL_TYPE_DEFAULT, acl);
+    acl_free(acl);
+    if (set != 0) {
+        print_message("SKIP: there are no ACLs here\n");
+        pc_sys_close(&here);
+        skip();
+    }
+    assert_false(pc_sys_hands_down_acl(here));
+    assert_int_equal(pc_sys_open_place(here, "d", false, &h), 0);
+    assert_true(pc_sys_hands_down_acl(h));
+    assert_int_equal(pc_sys_mkdir(h, "e", 0755), 0);
+    assert_int_equal(acl_extended_file("d/e"), 1);
+    struct pc_handle e;
+    assert_int_equal(pc_sys_open_place(h, "e", false, &e), 0);
+    assert_int_equal(pc_sys_drop_acl(e, true), 0);
+    assert_int_equal(acl_extended_file("d/e"), 0);
+    assert_false(pc_sys_hands_down_acl(e));
+    assert_int_equal(pc_sys_drop_acl(e, true), 0);
+    pc_sys_close(&e);
+    pc_sys_close(&h);
     pc_sys_close(&here);
 }
 
@@ -633,9 +723,6 @@ static void metadata_is_set_through_a_handle(void **state)
     assert_int_equal(st.st_atim.tv_sec, 11);
     assert_int_equal(st.st_mtim.tv_sec, 13);
     assert_int_equal(st.st_mtim.tv_nsec, 14);
-    assert_int_equal(pc_sys_times_at(here, "f", m, a), 0);
-    assert_int_equal(look_at("f").st_atim.tv_sec, 13);
-    assert_int_equal(look_at("f").st_mtim.tv_sec, 11);
     assert_int_equal(pc_sys_fsync(h), 0);
     pc_sys_close(&h);
     pc_sys_close(&here);
@@ -835,13 +922,15 @@ static int call_everything(unsigned which, struct pc_handle h)
     case 24:
         return pc_sys_chown(h, (uid_t)-1, (gid_t)-1);
     case 25:
-        return pc_sys_chown_at(here, "f", (uid_t)-1, (gid_t)-1);
+        put_dir("empty");
+        return pc_sys_rmdir(here, "empty");
     case 26:
         return pc_sys_chmod(h, 0600);
     case 27:
         return pc_sys_times(h, t, t);
     case 28:
-        return pc_sys_times_at(here, "f", t, t);
+        setxattr("f", "user.x", "y", 1, 0);
+        return pc_sys_remove_xattr(h, "user.x");
     case 29:
         return (int)pc_sys_list_xattr(h, buffer, sizeof buffer) < 0 ? -answer : 0;
     default:
@@ -853,11 +942,11 @@ static int call_everything(unsigned which, struct pc_handle h)
 }
 
 static const char *const call_names[] = {
-    "openat",    "openat2",  "openat",    "openat",     "openat",     "fstat",
-    "fstatat",   "fstatat",  "fstatfs",   "lseek",      "getdents64", "pread",
-    "pwrite",    "lseek",    "ftruncate", "fsync",      "syncfs",     "mkdirat",
-    "symlinkat", "mknodat",  "linkat",    "readlinkat", "renameat",   "unlinkat",
-    "fchown",    "fchownat", "fchmod",    "futimens",   "utimensat",  "flistxattr"};
+    "openat",    "openat2", "openat",    "openat",     "openat",       "fstat",
+    "fstatat",   "fstatat", "fstatfs",   "lseek",      "getdents64",   "pread",
+    "pwrite",    "lseek",   "ftruncate", "fsync",      "syncfs",       "mkdirat",
+    "symlinkat", "mknodat", "linkat",    "readlinkat", "renameat",     "unlinkat",
+    "fchown",    "rmdir",   "fchmod",    "futimens",   "fremovexattr", "flistxattr"};
 
 #define CALLS (sizeof call_names / sizeof call_names[0])
 
@@ -1006,7 +1095,10 @@ int main(void)
         SYS_TEST(a_new_file_has_its_mode_and_takes_no_others_place),
         SYS_TEST(not_exclusive_takes_an_empty_file_and_nothing_else),
         SYS_TEST(a_place_is_for_making_things_in),
-        SYS_TEST(the_mode_of_a_name_is_set_without_following_it),
+        SYS_TEST(what_cannot_be_opened_gets_its_mode_by_its_handle),
+        SYS_TEST(a_symbolic_link_is_followed_only_on_demand),
+        SYS_TEST(a_path_is_opened_again_without_symbolic_links),
+        SYS_TEST(an_acl_that_was_handed_down_is_taken_off),
         SYS_TEST(a_range_is_copied_by_the_file_system_where_it_can),
         SYS_TEST(how_it_is_mounted_is_told),
         SYS_TEST(reads_go_on_until_all_is_there_or_the_file_ends),

@@ -27,7 +27,8 @@ static void plant(struct fixture *f, size_t max_handles)
     MUST(mkdir("dst", 0755) == 0 || errno == EEXIST);
     f->handles[PC_SOURCE] = open_here("src");
     f->handles[DST] = open_here("dst");
-    MUST(pc_tree_new(&f->tree, 1, 2, max_handles) == 0);
+    const struct pc_tree_config config = {.sources = 1, .ends = 2, .max_handles = max_handles};
+    MUST(pc_tree_new(&f->tree, &config) == 0);
     MUST(pc_tree_add_root(f->tree, f->handles, f->labels, &f->root) == 0);
 }
 
@@ -292,6 +293,8 @@ static void an_open_directory_is_not_opened_again(void **state)
     for (unsigned end = 0; end < 2; end++) {
         struct pc_handle first;
         struct pc_handle second;
+        assert_int_equal(pc_tree_open(f.tree, a->dir, end, &first), 0);
+        pc_tree_close(a->dir, end);
         assert_int_equal(pc_tree_open(f.tree, b->dir, end, &first), 0);
         pc_tree_close(b->dir, end);
         pc_sys_set_fault(refuse_openat);

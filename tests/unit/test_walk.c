@@ -15,6 +15,8 @@
 #define MANY 1000 /* subdirectories after which walk.c puts a directory back */
 
 /* Some file systems do not tell types; with `untyped` ours does not either. */
+static const struct pc_tree_config one_end = {.sources = 1, .ends = 1, .max_handles = 4};
+
 static bool untyped;
 
 ssize_t getdents64(int fd, void *buffer, size_t size) /* NOLINT(readability-*) */
@@ -129,7 +131,8 @@ static void walk(struct heard *h, size_t threads, bool one_file_system)
     h->label = "src";
     h->handle = open_here("src");
     pthread_mutex_init(&h->lock, NULL);
-    MUST(pc_tree_new(&h->tree, 1, 1, 2 * threads) == 0);
+    const struct pc_tree_config config = {.sources = 1, .ends = 1, .max_handles = 2 * threads};
+    MUST(pc_tree_new(&h->tree, &config) == 0);
     MUST(pc_tree_add_root(h->tree, &h->handle, &h->label, &root) == 0);
     MUST(pc_walk_new(&h->walk, h->tree, &sources, one_file_system, &events) == 0);
     pc_walk_add(h->walk, root);
@@ -412,7 +415,7 @@ static void many_directories_are_not_held_at_once(void)
     struct pc_walk *w;
     struct pc_entry *root;
     entered_now = most_waiting = 0;
-    MUST(pc_tree_new(&free_in, 1, 1, 4) == 0);
+    MUST(pc_tree_new(&free_in, &one_end) == 0);
     MUST(pc_tree_add_root(free_in, &handle, &label, &root) == 0);
     MUST(pc_walk_new(&w, free_in, &sources, false, &events) == 0);
     pc_walk_add(w, root);
@@ -626,7 +629,7 @@ static void a_walk_of_nothing_ends(void **state)
     const struct pc_walk_events events = {NULL, enter, emit, failed};
     struct pc_tree *tree;
     struct pc_walk *w;
-    MUST(pc_tree_new(&tree, 1, 1, 4) == 0);
+    MUST(pc_tree_new(&tree, &one_end) == 0);
     assert_int_equal(pc_walk_new(&w, tree, &sources, false, &events), 0);
     assert_int_equal(pc_walk_run(w), 0);
     pc_walk_free(w);
