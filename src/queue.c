@@ -14,11 +14,15 @@
  * suspended between claim and store makes its shard look empty (or full) to the others, who go on
  * to other shards or park; it wakes them when it comes back.
  *
- * WAITING. A thread that finds nothing to do parks on an event count: it announces itself in
- * `waiters`, looks once more, and sleeps on a condition variable until `epoch` moves. The other
- * side, having made its change, looks at `waiters`. Both do so by read-modify-write of that one
+ * WAITING. A thread that finds nothing to do parks: it announces itself in `waiters`, looks once
+ * more, and sleeps on a semaphore. The other side, having made its change, takes an announcement
+ * back and posts the semaphore in its place, so each announcement is good for one wake-up and a
+ * burst of pushes wakes no thread twice. (A condition variable would send each thread that wakes
+ * through its mutex: with 64 threads that was most of what the queue cost.) A thread that finds
+ * something in its second look takes its announcement back itself; if somebody was faster, the post
+ * is or will be there, and is eaten. Announcing and asking are read-modify-writes of that one
  * variable, so one comes first in its modification order:
- *   - the waiter first: the waker sees waiters > 0, moves epoch under the lock and signals;
+ *   - the waiter first: the waker sees waiters > 0 and posts;
  *   - the waker first: the waiter's increment reads from the waker's and so acquires all that the
  *     waker did before: its second look finds the item.
  * Hence no wake-up is lost, without a sequentially consistent fence (which ThreadSanitizer could
@@ -40,7 +44,8 @@
 #include "pcopy/queue.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <limits.h>
+#include <semaphore.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -56,9 +61,7 @@ struct cell {
 
 struct park {
     alignas(LINE) atomic_uint waiters;
-    pthread_mutex_t lock;
-    pthread_cond_t moved;
-    unsigned epoch; /* under lock */
+    sem_t wake;
 };
 
 struct shard {
@@ -83,60 +86,59 @@ struct pc_queue {
 static void park_init(struct park *p)
 {
     atomic_init(&p->waiters, 0);
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->moved, NULL);
-    p->epoch = 0;
+    sem_init(&p->wake, 0, 0);
 }
 
 static void park_destroy(struct park *p)
 {
-    pthread_cond_destroy(&p->moved);
-    pthread_mutex_destroy(&p->lock);
+    sem_destroy(&p->wake);
 }
 
 /* Announces a waiter. The caller looks once more and then calls park_wait() or park_leave(). */
-static unsigned park_enter(struct park *p)
+static void park_enter(struct park *p)
 {
-    pthread_mutex_lock(&p->lock);
-    const unsigned epoch = p->epoch;
-    pthread_mutex_unlock(&p->lock);
     /* acq_rel: pairs with the read-modify-write in park_waiting(), see WAITING above. */
     atomic_fetch_add_explicit(&p->waiters, 1, memory_order_acq_rel);
-    return epoch;
+}
+
+static void park_wait(struct park *p)
+{
+    while (sem_wait(&p->wake) != 0) /* EINTR is its only failure */
+        continue;
+}
+
+/* Takes up to `most` announcements back. Returns how many. */
+static unsigned park_take(struct park *p, unsigned most)
+{
+    /* relaxed: the order that counts was made by park_waiting() or park_enter(). */
+    unsigned waiters = atomic_load_explicit(&p->waiters, memory_order_relaxed);
+    unsigned n;
+    do {
+        n = waiters < most ? waiters : most;
+    } while (n && !atomic_compare_exchange_weak_explicit(&p->waiters, &waiters, waiters - n,
+                                                         memory_order_relaxed,
+                                                         memory_order_relaxed));
+    return n;
 }
 
 static void park_leave(struct park *p)
 {
-    /* relaxed: a waker that still counts us only signals once too often. */
-    atomic_fetch_sub_explicit(&p->waiters, 1, memory_order_relaxed);
+    if (park_take(p, 1) == 0)
+        park_wait(p);
 }
 
-static void park_wait(struct park *p, unsigned epoch)
-{
-    pthread_mutex_lock(&p->lock);
-    while (p->epoch == epoch)
-        pthread_cond_wait(&p->moved, &p->lock);
-    pthread_mutex_unlock(&p->lock);
-    park_leave(p);
-}
-
-static bool park_waiting(struct park *p)
+static unsigned park_waiting(struct park *p)
 {
     /* acq_rel, and a read-modify-write though it adds nothing: pairs with park_enter(). */
-    return atomic_fetch_add_explicit(&p->waiters, 0, memory_order_acq_rel) != 0;
+    return atomic_fetch_add_explicit(&p->waiters, 0, memory_order_acq_rel);
 }
 
-static void park_wake(struct park *p, bool all)
+static void park_wake(struct park *p, unsigned most)
 {
-    if (!park_waiting(p))
+    if (park_waiting(p) == 0)
         return;
-    pthread_mutex_lock(&p->lock);
-    p->epoch++;
-    if (all)
-        pthread_cond_broadcast(&p->moved);
-    else
-        pthread_cond_signal(&p->moved);
-    pthread_mutex_unlock(&p->lock);
+    for (unsigned n = park_take(p, most); n; n--)
+        sem_post(&p->wake);
 }
 
 int pc_queue_new(struct pc_queue **out, size_t shards, size_t capacity, bool spread)
@@ -269,7 +271,7 @@ int pc_queue_push(struct pc_queue *q, size_t key, void *item)
             return err;
         if (put(q, s, item))
             break;
-        const unsigned epoch = park_enter(&s->room);
+        park_enter(&s->room);
         err = refusal(q);
         if (err || put(q, s, item)) {
             park_leave(&s->room);
@@ -277,9 +279,9 @@ int pc_queue_push(struct pc_queue *q, size_t key, void *item)
                 return err;
             break;
         }
-        park_wait(&s->room, epoch);
+        park_wait(&s->room);
     }
-    park_wake(&q->items, false);
+    park_wake(&q->items, 1);
     return 0;
 }
 
@@ -294,7 +296,7 @@ static void *find(struct pc_queue *q, size_t *cursor, struct shard **from)
             *cursor = at + q->stride;
             *from = s;
             if (park_waiting(&s->room) && backlog(s) <= (ptrdiff_t)(q->capacity / 2))
-                park_wake(&s->room, true);
+                park_wake(&s->room, UINT_MAX);
             return item;
         }
     }
@@ -318,12 +320,12 @@ void *pc_queue_pop(struct pc_queue *q, size_t *cursor)
         void *item = find(q, cursor, &from);
         if (item) {
             if (woken && backlog(from) > 0)
-                park_wake(&q->items, false);
+                park_wake(&q->items, 1);
             return item;
         }
         if (err == -EPIPE) /* closed before we looked, so nothing came behind our look */
             return NULL;
-        const unsigned epoch = park_enter(&q->items);
+        park_enter(&q->items);
         item = find(q, cursor, &from);
         if (item || refusal(q)) {
             park_leave(&q->items);
@@ -331,16 +333,16 @@ void *pc_queue_pop(struct pc_queue *q, size_t *cursor)
                 return item;
             continue;
         }
-        park_wait(&q->items, epoch);
+        park_wait(&q->items);
         woken = true;
     }
 }
 
 static void wake_all(struct pc_queue *q)
 {
-    park_wake(&q->items, true);
+    park_wake(&q->items, UINT_MAX);
     for (size_t s = 0; s < q->count; s++)
-        park_wake(&q->shards[s].room, true);
+        park_wake(&q->shards[s].room, UINT_MAX);
 }
 
 void pc_queue_close(struct pc_queue *q)

@@ -263,8 +263,8 @@ static void process(struct worker *w, struct pc_entry *todo)
 static void meet(struct run *run)
 {
     pthread_mutex_lock(&run->lock);
-    run->drained++;
-    pthread_cond_broadcast(&run->changed);
+    if (++run->drained == run->jobs)
+        pthread_cond_broadcast(&run->changed);
     while (!run->started || run->drained < run->jobs)
         pthread_cond_wait(&run->changed, &run->lock);
     pthread_mutex_unlock(&run->lock);
