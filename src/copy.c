@@ -53,6 +53,7 @@ struct job {
     struct pc_handle from; /* the source */
     struct pc_handle dir;  /* the destination directory, pinned */
     struct pc_handle to;   /* the new file; others once they are made */
+    struct stat now;       /* what it has */
     const char *name;      /* what it is made under: the entry's name, or `temporary` */
     bool over;             /* it is written over, not new */
     off_t holes;           /* bytes left out */
@@ -262,13 +263,13 @@ static bool has_changed(const struct job *j)
             !is_same_time(&now.st_ctim, &j->src.st_ctim));
 }
 
-/* Owner, attributes, mode: of anything that is open. `now` are the attributes that it has. */
-static bool apply(struct job *j, const struct stat *now)
+/* Owner, attributes, mode: of anything that is open. */
+static bool apply(struct job *j)
 {
     const char *operation;
     /* What a special file has inherited is still there; a regular one was made without. */
     const bool inherited = j->e->dir->hands_down_acl && !S_ISREG(j->src.st_mode);
-    const int err = pc_meta_apply(&j->c->config->keep, j->from, &j->src, j->to, now,
+    const int err = pc_meta_apply(&j->c->config->keep, j->from, &j->src, j->to, &j->now,
                                   !j->over && !inherited, &j->r->lost, &operation);
     return err ? fail_target(j, operation, err) : true;
 }
@@ -303,7 +304,7 @@ static bool apply_times(struct job *j)
 static bool fill(struct job *j, bool last_try)
 {
     const struct pc_copy_config *config = j->c->config;
-    struct stat now;
+    struct stat after;
 
     const bool copied = copy_data(j);
     if ((copied || j->r->why == SHORTER) && has_changed(j)) {
@@ -316,12 +317,10 @@ static bool fill(struct job *j, bool last_try)
     int err = j->over ? pc_sys_truncate(j->to, j->src.st_size) : 0;
     if (err)
         return fail_target(j, "set size of", err);
-    err = pc_sys_stat(j->to, &now);
-    if (err)
-        return fail_target(j, "stat", err);
-    if (j->holes >= HOLES_MISSED && (uint64_t)now.st_blocks * 512 >= (uint64_t)j->src.st_size)
+    if (j->holes >= HOLES_MISSED && pc_sys_stat(j->to, &after) == 0 &&
+        (uint64_t)after.st_blocks * 512 >= (uint64_t)j->src.st_size)
         j->r->lost |= PC_LOST_HOLES;
-    if (!apply(j, &now))
+    if (!apply(j))
         return false;
     if (config->fsync) {
         err = pc_sys_fsync(j->to);
@@ -338,9 +337,11 @@ static int make_file(struct job *j)
     /* A directory that this run has made holds only what this run has put there. */
     const bool exclusive = !(config->targets->network && j->e->dir->made);
     int err = pc_sys_create(j->dir, j->name, pc_meta_make_mode(&config->keep, &j->src), exclusive,
-                            &j->to);
+                            &j->to, &j->now);
     if (!err && j->e->dir->hands_down_acl) { /* before there is data that it could open to others */
         err = pc_sys_drop_acl(j->to, false);
+        if (!err)
+            err = pc_sys_stat(j->to, &j->now);
         if (err) {
             pc_sys_close(&j->to);
             pc_sys_unlink(j->dir, j->name);
@@ -356,18 +357,19 @@ static int make_file(struct job *j)
 static void open_over(struct job *j, const struct stat *there)
 {
     const struct pc_keep *keep = &j->c->config->keep;
-    struct stat now;
+    struct stat *now = &j->now;
     if (!S_ISREG(there->st_mode) || there->st_nlink != 1 ||
         pc_sys_open_existing(j->dir, j->e->to, &j->to) != 0)
         return;
     const mode_t mode = pc_meta_make_mode(keep, &j->src);
-    bool good = pc_sys_stat(j->to, &now) == 0 && is_same_file(&now, there) && now.st_nlink == 1;
-    if (good && keep->owner && keep->uid == 0 && now.st_uid != j->src.st_uid)
+    bool good = pc_sys_stat(j->to, now) == 0 && is_same_file(now, there) && now->st_nlink == 1;
+    if (good && keep->owner && keep->uid == 0 && now->st_uid != j->src.st_uid)
         good = pc_sys_chown(j->to, j->src.st_uid, (gid_t)-1) == 0;
-    if (good && (now.st_mode & 07777 & ~mode))
-        good = pc_sys_chmod(j->to, now.st_mode & mode) == 0;
+    if (good && (now->st_mode & 07777 & ~mode))
+        good = pc_sys_chmod(j->to, now->st_mode & mode) == 0;
     if (good && (uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size)
         good = pc_sys_truncate(j->to, 0) == 0; /* holes must not show what was there before */
+    good = good && pc_sys_stat(j->to, now) == 0;
     if (!good)
         pc_sys_close(&j->to);
     j->over = good;
@@ -493,12 +495,12 @@ static bool make(struct job *j, const struct pc_entry *first)
 }
 
 /* What was just made under j->name, if that is still what it names. */
-static bool open_node(struct job *j, struct stat *now)
+static bool open_node(struct job *j)
 {
     int err = pc_sys_open_any(j->dir, j->name, &j->to);
     if (!err)
-        err = pc_sys_stat(j->to, now);
-    if (!err && (((now->st_mode ^ j->src.st_mode) & S_IFMT) || now->st_nlink > 1)) {
+        err = pc_sys_stat(j->to, &j->now);
+    if (!err && (((j->now.st_mode ^ j->src.st_mode) & S_IFMT) || j->now.st_nlink > 1)) {
         j->r->why = "somebody else has put something in its place";
         err = -EEXIST;
     }
@@ -508,7 +510,6 @@ static bool open_node(struct job *j, struct stat *now)
 /* Data and metadata of what was made; then its final name, or away with it. */
 static void complete(struct job *j, const struct pc_entry *first, bool last_try)
 {
-    struct stat now;
     bool ok = true;
     int err;
 
@@ -519,7 +520,7 @@ static void complete(struct job *j, const struct pc_entry *first, bool last_try)
         ok = fill(j, last_try);
     } else {
         j->r->outcome = S_ISLNK(j->src.st_mode) ? PC_COPIED_SYMLINK : PC_COPIED_SPECIAL;
-        ok = open_node(j, &now) && apply(j, &now) && apply_times(j);
+        ok = open_node(j) && apply(j) && apply_times(j);
     }
     if (pc_handle_open(j->to)) {
         err = pc_sys_close(&j->to);

@@ -130,8 +130,8 @@ static void find_out(const struct pc_mounts *m, unsigned i, const char *path, bo
     unsigned other;
 
     *f = (struct facts){.path = m->paths ? m->paths[i] : path};
-    int err =
-        m->paths ? pc_sys_open_beneath(m->handles[i], path, &dir) : pc_sys_open_root(path, &dir);
+    int err = m->paths ? pc_sys_open_beneath(m->handles[i], path, true, &dir)
+                       : pc_sys_open_root(path, true, &dir);
     f->problem = err;
     if (err)
         return;

@@ -26,7 +26,7 @@ int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count
     int err = pc_sys_stat_path("/", true, &root);
     for (unsigned i = 0; i < count && !err; i++) {
         *bad = i;
-        err = pc_sys_open_root(paths[i], &m->handles[i]);
+        err = pc_sys_open_root(paths[i], true, &m->handles[i]);
         if (!err)
             err = pc_sys_stat(m->handles[i], &st);
         if (!err && !allow_root && st.st_dev == root.st_dev)
@@ -61,13 +61,10 @@ static int probe(const struct pc_handle *dirs, unsigned count, unsigned *bad)
     snprintf(name, sizeof name, ".pcopy-probe-%ld-%lld-%ld", (long)getpid(), (long long)now.tv_sec,
              now.tv_nsec);
     *bad = 0;
-    int err = pc_sys_create(dirs[0], name, S_IRUSR, true, &file);
+    int err = pc_sys_create(dirs[0], name, S_IRUSR, true, &file, &made);
     if (err)
         return err;
-    err = pc_sys_stat(file, &made);
-    const int close_err = pc_sys_close(&file);
-    if (!err)
-        err = close_err;
+    err = pc_sys_close(&file);
     for (unsigned i = 1; i < count && !err; i++) {
         *bad = i;
         err = pc_sys_stat_at(dirs[i], name, &seen);
@@ -96,7 +93,7 @@ int pc_mounts_agree(const struct pc_mounts *m, const char *path, bool writable, 
         return -ENOMEM;
     while (opened < m->count && !err) {
         *bad = opened;
-        err = pc_sys_open_beneath(m->handles[opened], path, &dirs[opened]);
+        err = pc_sys_open_beneath(m->handles[opened], path, true, &dirs[opened]);
         if (err)
             break;
         err = pc_sys_stat(dirs[opened], opened == 0 ? &first : &st);

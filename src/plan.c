@@ -172,11 +172,12 @@ static const char *shown_target(struct work *w, const char *path)
     return text ? text : path;
 }
 
-static int open_in(const struct pc_mounts *m, unsigned i, const char *path, struct pc_handle *out)
+static int open_in(const struct pc_mounts *m, unsigned i, const char *path, bool place,
+                   struct pc_handle *out)
 {
     if (m->paths)
-        return pc_sys_open_beneath(m->handles[i], path, out);
-    return pc_sys_open_root(path, out);
+        return pc_sys_open_beneath(m->handles[i], path, place, out);
+    return pc_sys_open_root(path, place, out);
 }
 
 /* Attributes of a path through the first mount point. */
@@ -244,10 +245,10 @@ static int find_place(struct work *w, struct operand *op)
 /* Opens the nearest directory on a path of the destination that exists, in *at. */
 static int open_nearest(struct work *w, const char **at, struct pc_handle *out)
 {
-    int err = open_in(w->targets, 0, *at, out);
+    int err = open_in(w->targets, 0, *at, true, out);
     while (err == -ENOENT && strcmp(*at, "/") != 0 && strcmp(*at, ".") != 0) {
         *at = parent_of(w->plan, *at);
-        err = *at ? open_in(w->targets, 0, *at, out) : -ENOMEM;
+        err = *at ? open_in(w->targets, 0, *at, true, out) : -ENOMEM;
     }
     return err;
 }
@@ -357,30 +358,32 @@ static int look(struct work *w)
 
 /*
  * Opens a destination directory through mount `i`, making what is missing of its path. `mode` is
- * for the last component: it waits for the metadata of its source.
+ * for the last component: it waits for the metadata of its source. Sets *made if that was made.
  */
-static int make_path(struct work *w, unsigned i, const char *path, mode_t mode,
+static int make_path(struct work *w, unsigned i, const char *path, mode_t mode, bool *made,
                      struct pc_handle *out)
 {
     struct pc_handle parent;
-    int err = open_in(w->targets, i, path, out);
+    bool parent_made;
+    int err = open_in(w->targets, i, path, true, out);
     if (err != -ENOENT)
         return err;
     const char *above = parent_of(w->plan, path);
     if (!above)
         return -ENOMEM;
-    err = make_path(w, i, above, 0777 & ~w->options->keep.umask, &parent);
+    err = make_path(w, i, above, 0777 & ~w->options->keep.umask, &parent_made, &parent);
     if (err)
         return err;
     err = pc_sys_mkdir(parent, base_of(path), mode);
+    *made = *made || err == 0;
     if (err == 0 || err == -EEXIST) /* by somebody else, or through another mount */
-        err = pc_sys_open_dir(parent, base_of(path), out);
+        err = pc_sys_open_place(parent, base_of(path), false, out);
     pc_sys_close(&parent);
     return err;
 }
 
 /* Opens a directory of one side on all its mount points, and notes what messages call it. */
-static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode_t mode,
+static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode_t mode, bool *made,
                      struct pc_handle *handles, const char **labels)
 {
     for (unsigned i = 0; i < m->count; i++) {
@@ -388,8 +391,8 @@ static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode
         labels[i] = shown(w, m, i, path);
         if (!labels[i])
             return refuse_errno(w, -ENOMEM, "open directory", path);
-        int err = m == w->targets ? make_path(w, i, path, mode, &handles[i])
-                                  : open_in(m, i, path, &handles[i]);
+        int err = m == w->targets ? make_path(w, i, path, mode, made, &handles[i])
+                                  : open_in(m, i, path, false, &handles[i]);
         if (!err)
             err = pc_sys_fs(handles[i], &fs);
         if (err)
@@ -407,8 +410,7 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
     const bool directory = S_ISDIR(op->st.st_mode);
     const char *source = op->path;
     const char *target = op->target;
-    mode_t mode = S_IRWXU;
-    struct stat st;
+    mode_t mode = pc_meta_make_mode(&w->options->keep, &op->st);
 
     root->type = op->st.st_mode & S_IFMT;
     root->handles = calloc(p->ends, sizeof *root->handles);
@@ -427,20 +429,19 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
     }
     if (!source || !target)
         return refuse_errno(w, -ENOMEM, "copy from", op->shown);
-    int err = open_side(w, w->sources, source, 0, root->handles, root->labels);
+    int err = open_side(w, w->sources, source, 0, NULL, root->handles, root->labels);
     if (!err)
-        err =
-            open_side(w, w->targets, target, mode, root->handles + sources, root->labels + sources);
+        err = open_side(w, w->targets, target, mode, &root->made, root->handles + sources,
+                        root->labels + sources);
     if (err)
         return err;
     if (!directory && !w->sources->paths && !strchr(op->path, '/'))
         root->labels[PC_SOURCE] = ""; /* "file", not "./file" */
-    err = pc_sys_stat(root->handles[sources], &st);
-    if (err)
-        return refuse_errno(w, err, "stat", root->labels[sources]);
-    root->dev = st.st_dev;
-    root->ino = st.st_ino;
-    return 0;
+    if (root->made && w->options->keep.acl)
+        err = pc_sys_drop_acl(root->handles[sources], true);
+    if (!err)
+        err = pc_sys_stat(root->handles[sources], &root->there);
+    return err ? refuse_errno(w, err, "stat", root->labels[sources]) : 0;
 }
 
 int pc_plan_make(struct pc_plan *p, const struct pc_options *o, struct pc_mounts *sources,

@@ -115,9 +115,9 @@ static unsigned park_take(struct park *p, unsigned most)
     unsigned n;
     do {
         n = waiters < most ? waiters : most;
-    } while (n && !atomic_compare_exchange_weak_explicit(&p->waiters, &waiters, waiters - n,
-                                                         memory_order_relaxed,
-                                                         memory_order_relaxed));
+    } while (n &&
+             !atomic_compare_exchange_weak_explicit(&p->waiters, &waiters, waiters - n,
+                                                    memory_order_relaxed, memory_order_relaxed));
     return n;
 }
 

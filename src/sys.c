@@ -71,17 +71,31 @@ static int open_at(struct pc_handle dir, const char *name, int flags, mode_t mod
     return 0;
 }
 
-int pc_sys_open_root(const char *path, struct pc_handle *out)
+/*
+ * One look inside a directory that was opened with O_PATH, before many threads come: each of them
+ * would ask the server for permission (ACCESS) as long as the client has no answer cached. Whether
+ * we may is found out later.
+ */
+static void look_inside(struct pc_handle place)
 {
-    const struct pc_handle here = {AT_FDCWD};
-    return open_at(here, path, O_RDONLY | O_DIRECTORY, 0, out);
+    int err;
+    RETRY(err, "faccessat", faccessat(place.fd, ".", F_OK, 0));
 }
 
-static int open_beneath(struct pc_handle dir, const char *path, int flags, uint64_t resolve,
+int pc_sys_open_root(const char *path, bool place, struct pc_handle *out)
+{
+    const struct pc_handle here = {AT_FDCWD};
+    const int err = open_at(here, path, (place ? O_PATH : O_RDONLY) | O_DIRECTORY, 0, out);
+    if (!err && place)
+        look_inside(*out);
+    return err;
+}
+
+static int open_beneath(struct pc_handle dir, const char *path, bool place, uint64_t resolve,
                         struct pc_handle *out)
 {
     const struct open_how how = {
-        .flags = (unsigned)(flags | O_DIRECTORY | O_CLOEXEC),
+        .flags = (unsigned)((place ? O_PATH : O_RDONLY) | O_DIRECTORY | O_CLOEXEC),
         .resolve = resolve | RESOLVE_BENEATH,
     };
     int fd;
@@ -93,17 +107,19 @@ static int open_beneath(struct pc_handle dir, const char *path, int flags, uint6
     if (fd < 0)
         return fd;
     out->fd = fd;
+    if (place)
+        look_inside(*out);
     return 0;
 }
 
-int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle *out)
+int pc_sys_open_beneath(struct pc_handle dir, const char *path, bool place, struct pc_handle *out)
 {
-    return open_beneath(dir, path, O_RDONLY, RESOLVE_NO_MAGICLINKS, out);
+    return open_beneath(dir, path, place, RESOLVE_NO_MAGICLINKS, out);
 }
 
 int pc_sys_reopen(struct pc_handle dir, const char *path, bool place, struct pc_handle *out)
 {
-    return open_beneath(dir, path, place ? O_PATH : O_RDONLY, RESOLVE_NO_SYMLINKS, out);
+    return open_beneath(dir, path, place, RESOLVE_NO_SYMLINKS, out);
 }
 
 int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out)
@@ -113,13 +129,10 @@ int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *ou
 
 int pc_sys_open_place(struct pc_handle dir, const char *name, bool follow, struct pc_handle *out)
 {
-    int err = open_at(dir, name, O_PATH | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, out);
-    if (err)
-        return err;
-    /* One look inside, before many threads come: each of them would ask the server for permission
-     * (ACCESS) as long as the client has no answer cached. Whether we may is found out later. */
-    RETRY(err, "faccessat", faccessat(out->fd, ".", F_OK, 0));
-    return 0;
+    const int err = open_at(dir, name, O_PATH | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, out);
+    if (!err)
+        look_inside(*out);
+    return err;
 }
 
 int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out)
@@ -138,23 +151,27 @@ int pc_sys_open_existing(struct pc_handle dir, const char *name, struct pc_handl
 }
 
 int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, bool exclusive,
-                  struct pc_handle *out)
+                  struct pc_handle *out, struct stat *st)
 {
     const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW;
-    struct stat st;
+    int err;
+    if (!exclusive) {
+        /* O_NONBLOCK: a FIFO of that name gives ENXIO or opens, but does not block. */
+        err = open_at(dir, name, flags | O_NONBLOCK, mode, out);
+        exclusive =
+            err == -ELOOP || err == -ENXIO || err == -EISDIR || err == -EACCES || err == -ETXTBSY;
+    }
     if (exclusive)
-        return open_at(dir, name, flags | O_EXCL, mode, out);
-    /* O_NONBLOCK: a FIFO of that name gives ENXIO or opens, but does not block. */
-    int err = open_at(dir, name, flags | O_NONBLOCK, mode, out);
+        err = open_at(dir, name, flags | O_EXCL, mode, out);
     if (err)
-        return err == -ELOOP || err == -ENXIO || err == -EISDIR || err == -EACCES || err == -ETXTBSY
-                   ? open_at(dir, name, flags | O_EXCL, mode, out)
-                   : err;
-    err = pc_sys_stat(*out, &st);
-    if (!err && (!S_ISREG(st.st_mode) || st.st_size != 0 || st.st_nlink != 1))
+        return err;
+    err = pc_sys_stat(*out, st);
+    if (!err && !exclusive && (!S_ISREG(st->st_mode) || st->st_size != 0 || st->st_nlink != 1))
         err = -EEXIST;
     if (err)
         pc_sys_close(out);
+    if (err && exclusive)
+        pc_sys_unlink(dir, name);
     return err;
 }
 
@@ -372,6 +389,14 @@ int pc_sys_syncfs(struct pc_handle h)
 {
     int err;
     RETRY(err, "syncfs", syncfs(h.fd));
+    if (err == -EBADF) { /* a place: O_PATH */
+        struct pc_handle open;
+        err = pc_sys_open_dir(h, ".", &open);
+        if (err)
+            return err;
+        RETRY(err, "syncfs", syncfs(open.fd));
+        pc_sys_close(&open);
+    }
     return err;
 }
 

@@ -301,7 +301,7 @@ static int enter(void *context, struct pc_dir *dir)
     struct run *run = context;
     for (unsigned i = 0; i < run->plan.count; i++) {
         const struct pc_root *root = &run->plan.roots[i];
-        if (dir->st.st_dev == root->dev && dir->st.st_ino == root->ino)
+        if (dir->st.st_dev == root->there.st_dev && dir->st.st_ino == root->there.st_ino)
             return -ELOOP; /* reached through a bind mount: the copy would copy itself */
     }
     dir->make_mode = pc_meta_make_mode(&run->config.keep, &dir->st);
@@ -410,7 +410,7 @@ static size_t choose_sizes(struct run *run)
     const struct pc_options *o = run->options;
     const unsigned local = processors() < 2 ? 2 : processors();
     run->jobs = o->jobs ? o->jobs : run->plan.network ? 64 : local;
-    run->walkers = o->walkers ? o->walkers : run->plan.network ? 8 : 1;
+    run->walkers = o->walkers ? o->walkers : run->sources.network ? 8 : 1;
 
     struct rlimit limit = {1024, 1024};
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -509,19 +509,23 @@ static int start_workers(struct run *run)
     return n ? 0 : err;
 }
 
-/* Feeds the roots: directories to the walk, single files to the queue. */
-static int feed_roots(struct run *run)
+/* Feeds the roots: either directories, to the walk, or single files, to the queue. */
+static int feed_roots(struct run *run, bool directories)
 {
     for (unsigned i = 0; i < run->plan.count; i++) {
         const struct pc_root *root = &run->plan.roots[i];
         struct pc_entry *dir;
         struct pc_entry *file;
+        if (directories != S_ISDIR(root->type))
+            continue;
         int err = pc_tree_add_root(run->tree, root->handles, root->labels, &dir);
         if (err)
             return err;
         /* Looking at the mount points may have moved its mtime, on only one of them visibly. */
         atomic_store_explicit(&dir->dir->touched, true, memory_order_relaxed);
         dir->dir->placed = true;
+        dir->dir->made = root->made;
+        dir->dir->there = root->there;
         dir->dir->hands_down_acl =
             run->options->keep.acl && pc_sys_hands_down_acl(root->handles[run->sources.count]);
         if (!root->file) {
@@ -541,30 +545,28 @@ static int feed_roots(struct run *run)
     return 0;
 }
 
-/* Runs the walkers to their end. */
-static int run_walkers(struct run *run)
+/* Starts walkers, as many as can be had. Returns how many. */
+static unsigned start_walkers(struct run *run, pthread_t *threads)
 {
-    pthread_t threads[PC_MAX_WALKERS];
     unsigned n = 0;
-    int err = 0;
-    while (n < run->walkers) {
-        err = -pthread_create(&threads[n], NULL, walk, run);
-        if (err)
-            break;
+    while (n < run->walkers && pthread_create(&threads[n], NULL, walk, run) == 0)
         n++;
-    }
-    if (n == 0) /* the walk still owns its roots, and this thread has nothing else to do */
+    return n;
+}
+
+static void end_walkers(struct run *run, const pthread_t *threads, unsigned count)
+{
+    if (count == 0) /* the walk still owns its roots, and this thread has nothing else to do */
         walk(run);
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
-    return 0;
 }
 
 static void end_workers(struct run *run)
 {
     size_t cursor = 0;
     struct pc_entry *e;
-    for (unsigned i = 0; i < run->jobs; i++) {
+    for (unsigned i = 0; i < run->jobs && run->started; i++) {
         pthread_join(run->workers[i].thread, NULL);
         pc_copier_free(&run->workers[i].copier);
     }
@@ -589,27 +591,33 @@ static int flush(struct run *run)
     return result;
 }
 
-/* Starts all threads and waits for them. A negative errno is a failure of the run. */
+/*
+ * Starts all threads and waits for them. A negative errno is a failure of the run. The walkers come
+ * first: the first copy threads find work while the last are still being started.
+ */
 static int transfer(struct run *run)
 {
+    pthread_t walkers[PC_MAX_WALKERS];
     int err = prepare(run);
+    if (!err)
+        err = start_monitor(run);
     if (err)
         return err;
-    err = start_monitor(run);
-    if (err)
-        return err;
-    err = start_workers(run);
-    if (!err) {
-        err = feed_roots(run);
-        if (err && err != -ECANCELED)
-            stop(run, err);
-        run_walkers(run);
-        pc_queue_close(run->queue);
-        end_workers(run);
-        err = atomic_load(&run->failure);
-    }
+
+    err = feed_roots(run, true);
+    const unsigned walking = start_walkers(run, walkers);
+    if (!err)
+        err = start_workers(run);
+    if (!err)
+        err = feed_roots(run, false);
+    if (err && err != -ECANCELED)
+        stop(run, err);
+    end_walkers(run, walkers, walking);
+    pc_queue_close(run->queue);
+    end_workers(run);
+
     end_monitor(run);
-    return err;
+    return atomic_load(&run->failure);
 }
 
 /* Opens a set of mount points. */

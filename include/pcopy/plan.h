@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "pcopy/mounts.h"
 #include "pcopy/options.h"
@@ -20,8 +20,8 @@ struct pc_root {
     mode_t type;               /* S_IFMT bits of SRC */
     const char *file;          /* SRC is no directory: its name in the source directory, */
     const char *to;            /* and at the destination */
-    dev_t dev;                 /* of the destination directory, on its first mount point */
-    ino_t ino;
+    struct stat there;         /* of the destination directory, on its first mount point */
+    bool made;                 /* it did not exist before */
 };
 
 struct pc_plan {

@@ -67,15 +67,16 @@ struct pc_listing {
 
 /*
  * Directory or file named by the user, any number of components, symbolic links followed.
- * O_DIRECTORY is demanded, so a file gives -ENOTDIR.
+ * O_DIRECTORY is demanded, so a file gives -ENOTDIR. A `place` is opened as by pc_sys_open_place(),
+ * else the directory can be listed.
  */
-int pc_sys_open_root(const char *path, struct pc_handle *out);
+int pc_sys_open_root(const char *path, bool place, struct pc_handle *out);
 
 /*
  * Directory `path` (any number of components) that must lie beneath `dir`: a symbolic link or ".."
  * that leaves it gives -EXDEV (openat2(2), RESOLVE_BENEATH, Linux 5.6).
  */
-int pc_sys_open_beneath(struct pc_handle dir, const char *path, struct pc_handle *out);
+int pc_sys_open_beneath(struct pc_handle dir, const char *path, bool place, struct pc_handle *out);
 
 /* Directory `name` in `dir`, to be listed; a symbolic link gives -ENOTDIR or -ELOOP. */
 int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out);
@@ -112,10 +113,12 @@ int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *o
  * New file `name` for writing with permission bits `mode` (the process runs with umask 0).
  * -EEXIST if there is anything of that name; without `exclusive` an empty regular file that has no
  * other name is taken as well. Then NFSv4 saves a round trip under the lock of the directory: the
- * Linux client confirms an exclusive create with a SETATTR of its own.
+ * Linux client confirms an exclusive create with a SETATTR of its own. *st gets the attributes of
+ * the new file, which may be other than asked for: directories hand down groups and ACLs. If they
+ * cannot be had the file is closed, and removed if it is known to be new.
  */
 int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, bool exclusive,
-                  struct pc_handle *out);
+                  struct pc_handle *out, struct stat *st);
 
 /* The same, exclusive, for a file of the owner's own that is to be read as well. */
 int pc_sys_create_readable(struct pc_handle dir, const char *name, struct pc_handle *out);
@@ -169,7 +172,10 @@ int pc_sys_truncate(struct pc_handle h, off_t size);
 /* Data and metadata of one file to stable storage. */
 int pc_sys_fsync(struct pc_handle h);
 
-/* Everything of the file system that `h` is on to stable storage; reports write-back errors. */
+/*
+ * Everything of the file system that `h` is on to stable storage; reports write-back errors. `h` may
+ * be a place, if that can be read.
+ */
 int pc_sys_syncfs(struct pc_handle h);
 
 /* New names. `mode` of pc_sys_mknod() holds the type; `rdev` counts for devices only. */

@@ -174,17 +174,11 @@ counted() {
 }
 
 # race SRC DIRECTORY FILES PROGRAM...: copies SRC to a new directory in DIRECTORY with one program
-# after the other, from cold caches, and prints a row of a table for each. The least seconds of each
-# are in `best`. A program is floor, cp, rsync, rclone, or pcopyN with N mounts.
-# Of floor also best[loop] is set: without its directories, which one thread makes beforehand.
-declare -A best
+# after the other, from cold caches, and prints a row of a table for each. The seconds of each
+# are in `took`, for median(). A program is floor, cp, rsync, rclone, or pcopyN with N mounts.
+# Of floor also those of `loop` are kept: without its directories, which one thread makes beforehand.
+declare -A took
 races=0
-
-best_of() {
-    if [ -z "${best[$1]-}" ] || at_most "$2" "${best[$1]}"; then
-        best[$1]=$2
-    fi
-}
 
 race() {
     local src=$1 into=$2 files=$3 dst program label command
@@ -216,9 +210,9 @@ race() {
         mounts_renew ""
         counted "$files" "${command[@]}"
         printf '| %s | %s | %.2f | %s |\n' "$label" "$seconds" "$rpcs" "$calls"
-        best_of "$program" "$seconds"
+        took[$program]+=" $seconds"
         if [ "$program" = floor ]; then
-            best_of loop "$(cut -d ' ' -f 1 /tmp/out)"
+            took[loop]+=" $(cut -d ' ' -f 1 /tmp/out)"
         fi
         check "$program: exit status $status" [ "$status" = 0 ]
         # What lies on NFS is looked at on the server, where it takes no round trips.
@@ -232,8 +226,21 @@ race_head() {
     echo "|---|---|---|---|"
 }
 
-# ratio WHAT A B
+# sorted PROGRAM: its seconds, the least first.
+sorted() {
+    tr ' ' '\n' <<<"${took[$1]# }" | sort -g | tr '\n' ' '
+}
+
+# ratio WHAT A B: of two programs, by the medians of all their turns, and by the least.
 ratio() {
-    awk -v what="$1" -v a="$2" -v b="$3" 'BEGIN {
-        printf "%s: %.2f s / %.2f s = %.2f\n", what, a, b, a / b }'
+    awk -v what="$1" -v a="$(sorted "$2")" -v b="$(sorted "$3")" '
+    function median(list, n) {
+        return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+    }
+    BEGIN {
+        na = split(a, as, " "); nb = split(b, bs, " ")
+        ma = median(as, na); mb = median(bs, nb)
+        printf "%s: medians %.2f s / %.2f s = %.2f, minima %.2f s / %.2f s = %.2f\n", what,
+            ma, mb, ma / mb, as[1], bs[1], as[1] / bs[1]
+    }'
 }

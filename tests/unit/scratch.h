@@ -172,7 +172,7 @@ static inline bool is_there(const char *path)
 static inline struct pc_handle open_here(const char *path)
 {
     struct pc_handle h;
-    MUST(pc_sys_open_root(path, &h) == 0);
+    MUST(pc_sys_open_root(path, false, &h) == 0);
     return h;
 }
 

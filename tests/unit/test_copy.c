@@ -1243,7 +1243,7 @@ static void below_a_file_in_the_way_one_failure_is_told(void **state)
 static void temporary_names_of_the_dead_are_removed(void **state)
 {
     (void)state;
-    put_dir("src/d");
+    struct pc_entry *d = new_dir("d");
     put_dir("dst/d");
     const pid_t child = fork();
     MUST(child >= 0);
@@ -1277,7 +1277,6 @@ static void temporary_names_of_the_dead_are_removed(void **state)
         if (table[i].old)
             set_mtime(path, time(NULL) - (time_t)25 * 3600, 0);
     }
-    struct pc_entry *d = new_dir("d");
     pc_copy_entry(&all.copier, d, &all.result);
     pc_copy_dir(&all.copier, d->dir, &all.result);
     for (size_t i = 0; i < count; i++) {

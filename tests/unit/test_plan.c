@@ -119,10 +119,11 @@ static void a_directory_becomes_dst_whether_that_exists_or_not(void **state)
         check_root(0, 1, "dst", "dst");
         assert_null(plan.roots[0].file);
         assert_int_equal(plan.roots[0].type, S_IFDIR);
-        assert_int_equal(plan.roots[0].ino, look_at("dst").st_ino);
-        assert_int_equal(plan.roots[0].dev, look_at("dst").st_dev);
+        assert_int_equal(plan.roots[0].there.st_ino, look_at("dst").st_ino);
+        assert_int_equal(plan.roots[0].there.st_dev, look_at("dst").st_dev);
     }
-    assert_int_equal(look_at("dst").st_mode & 07777, 0700); /* until it gets that of its source */
+    assert_int_equal(look_at("dst").st_mode & 07777, 0755);
+    assert_false(plan.roots[0].made);
 }
 
 static void slashes_at_the_end_mean_nothing_for_directories(void **state)
@@ -170,7 +171,9 @@ static void missing_parents_are_made_with_the_umask(void **state)
     check_root(0, 1, "a/b/c", "a//b/c");
     assert_int_equal(look_at("a").st_mode & 07777, 0755);
     assert_int_equal(look_at("a/b").st_mode & 07777, 0755);
-    assert_int_equal(look_at("a/b/c").st_mode & 07777, 0700);
+    assert_int_equal(look_at("a/b/c").st_mode & 07777, 0755);
+    assert_true(plan.roots[0].made);
+    assert_int_equal(plan.roots[0].there.st_ino, look_at("a/b/c").st_ino);
     assert_int_equal(MAKE("file", "x/y/name"), 0);
     check_root(0, 1, "x/y", "x/y");
     assert_int_equal(look_at("x/y").st_mode & 07777, 0755);
@@ -380,7 +383,7 @@ static void dst_is_relative_to_each_mount_point(void **state)
     check_root(0, 1, "m1/a/b", "m1/a/b");
     check_root(0, 2, "m2/a/b", "m2/a/b");
     assert_false(is_there("a"));
-    assert_int_equal(plan.roots[0].ino, look_at("m1/a/b").st_ino);
+    assert_int_equal(plan.roots[0].there.st_ino, look_at("m1/a/b").st_ino);
 
     char below[PATH_MAX + 8];
     snprintf(below, sizeof below, "%s//c", absolute[1]);

@@ -19,6 +19,7 @@
 
 static size_t most = SIZE_MAX; /* bytes that one pread() or pwrite() transfers */
 static unsigned transfers;
+static struct stat made; /* what pc_sys_create() tells */
 
 ssize_t pread(int fd, void *buffer, size_t size, off_t at)
 {
@@ -50,16 +51,16 @@ static void a_root_is_a_directory_reached_over_links(void **state)
     put_dir("d");
     put("file", "");
     MUST(symlink("d", "link") == 0);
-    assert_int_equal(pc_sys_open_root("link", &h), 0);
+    assert_int_equal(pc_sys_open_root("link", false, &h), 0);
     struct stat st;
     assert_int_equal(pc_sys_stat(h, &st), 0);
     assert_int_equal(st.st_ino, look_at("d").st_ino);
     assert_int_equal(fcntl(h.fd, F_GETFD), FD_CLOEXEC);
     assert_int_equal(pc_sys_close(&h), 0);
     assert_false(pc_handle_open(h));
-    assert_int_equal(pc_sys_open_root("file", &h), -ENOTDIR);
+    assert_int_equal(pc_sys_open_root("file", false, &h), -ENOTDIR);
     assert_false(pc_handle_open(h));
-    assert_int_equal(pc_sys_open_root("missing", &h), -ENOENT);
+    assert_int_equal(pc_sys_open_root("missing", false, &h), -ENOENT);
 }
 
 static void links_are_not_followed_below_a_root(void **state)
@@ -77,8 +78,8 @@ static void links_are_not_followed_below_a_root(void **state)
     assert_false(pc_handle_open(h));
     assert_int_equal(pc_sys_open_dir(here, "file", &h), -ENOTDIR);
     assert_int_equal(pc_sys_open_file(here, "to-file", &h), -ELOOP);
-    assert_int_equal(pc_sys_create(here, "to-file", 0600, true, &h), -EEXIST);
-    assert_int_equal(pc_sys_create(here, "dangling", 0600, true, &h), -EEXIST);
+    assert_int_equal(pc_sys_create(here, "to-file", 0600, true, &h, &made), -EEXIST);
+    assert_int_equal(pc_sys_create(here, "dangling", 0600, true, &h, &made), -EEXIST);
     assert_false(is_there("nowhere"));
 
     struct stat st;
@@ -156,7 +157,7 @@ static void a_directory_is_opened_beneath_another_or_not_at_all(void **state)
     struct pc_handle top = open_here("top");
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct pc_handle h;
-        const int err = pc_sys_open_beneath(top, table[i].path, &h);
+        const int err = pc_sys_open_beneath(top, table[i].path, false, &h);
         if (err != table[i].result)
             fail_msg("'%s' gives %d, not %d", table[i].path, err, table[i].result);
         assert_int_equal(pc_handle_open(h), err == 0);
@@ -167,7 +168,7 @@ static void a_directory_is_opened_beneath_another_or_not_at_all(void **state)
     }
     struct pc_handle h;
     struct stat st;
-    assert_int_equal(pc_sys_open_beneath(top, "a/inside", &h), 0);
+    assert_int_equal(pc_sys_open_beneath(top, "a/inside", false, &h), 0);
     assert_int_equal(pc_sys_stat(h, &st), 0);
     assert_int_equal(st.st_ino, look_at("top/a/b").st_ino);
     pc_sys_close(&h);
@@ -194,13 +195,13 @@ static void a_new_file_has_its_mode_and_takes_no_others_place(void **state)
     put_dir("d");
     MUST(mkfifo("fifo", 0600) == 0);
     here = open_here(".");
-    assert_int_equal(pc_sys_create(here, "new", 0642, true, &h), 0);
+    assert_int_equal(pc_sys_create(here, "new", 0642, true, &h, &made), 0);
     assert_int_equal(look_at("new").st_mode, S_IFREG | 0642);
     assert_int_equal(fcntl(h.fd, F_GETFD), FD_CLOEXEC);
     assert_int_equal(pc_sys_close(&h), 0);
     const char *const names[] = {"there", "d", "fifo", "new"};
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(pc_sys_create(here, names[i], 0600, true, &h), -EEXIST);
+        assert_int_equal(pc_sys_create(here, names[i], 0600, true, &h, &made), -EEXIST);
         assert_false(pc_handle_open(h));
     }
     assert_int_equal(look_at("there").st_size, 7);
@@ -233,24 +234,24 @@ static void not_exclusive_takes_an_empty_file_and_nothing_else(void **state)
     MUST(symlink("precious", "link") == 0 && symlink("nowhere", "dangling") == 0);
     MUST(mkfifo("fifo", 0600) == 0);
     here = open_here(".");
-    assert_int_equal(pc_sys_create(here, "new", 0640, false, &h), 0);
+    assert_int_equal(pc_sys_create(here, "new", 0640, false, &h, &made), 0);
     assert_int_equal(look_at("new").st_mode, S_IFREG | 0640);
     assert_int_equal(pc_sys_write(h, "x", 1, 0), 0);
     assert_int_equal(fcntl(h.fd, F_GETFD), FD_CLOEXEC);
     pc_sys_close(&h);
-    assert_int_equal(pc_sys_create(here, "empty", 0640, false, &h), 0);
+    assert_int_equal(pc_sys_create(here, "empty", 0640, false, &h, &made), 0);
     pc_sys_close(&h);
     const unsigned before = open_files();
     const char *const names[] = {"new", "full", "linked", "d", "link", "dangling", "fifo"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const int err = pc_sys_create(here, names[i], 0640, false, &h);
+        const int err = pc_sys_create(here, names[i], 0640, false, &h, &made);
         if (err != -EEXIST)
             fail_msg("'%s' gives %d", names[i], err);
         assert_false(pc_handle_open(h));
     }
     const struct pc_handle reader = {.fd = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
     MUST(pc_handle_open(reader));
-    assert_int_equal(pc_sys_create(here, "fifo", 0640, false, &h), -EEXIST); /* that opens */
+    assert_int_equal(pc_sys_create(here, "fifo", 0640, false, &h, &made), -EEXIST); /* that opens */
     close(reader.fd);
     assert_int_equal(open_files(), before);
     assert_int_equal(look_at("full").st_size, 1);
@@ -286,7 +287,7 @@ static void a_place_is_for_making_things_in(void **state)
     assert_int_equal(pc_sys_open_dir(here, "d", &h), -EACCES);
     assert_int_equal(pc_sys_open_place(here, "d", false, &h), 0);
     assert_int_equal(fcntl(h.fd, F_GETFD), FD_CLOEXEC);
-    assert_int_equal(pc_sys_create(h, "f", 0600, true, &file), 0);
+    assert_int_equal(pc_sys_create(h, "f", 0600, true, &file, &made), 0);
     pc_sys_close(&file);
     assert_int_equal(pc_sys_mkdir(h, "e", 0700), 0);
     assert_int_equal(pc_sys_rename(h, "f", "g"), 0);
@@ -409,7 +410,7 @@ static void a_range_is_copied_by_the_file_system_where_it_can(void **state)
     put_noise("a", 10000, 1);
     here = open_here(".");
     assert_int_equal(pc_sys_open_file(here, "a", &from), 0);
-    assert_int_equal(pc_sys_create(here, "b", 0600, true, &to), 0);
+    assert_int_equal(pc_sys_create(here, "b", 0600, true, &to, &made), 0);
     off_t at = 0;
     ssize_t n = 1;
     while (at < 10000 && n > 0) { /* it may be short */
@@ -481,7 +482,7 @@ static void writes_go_on_until_all_is_written(void **state)
     put_bytes("whole", text, sizeof text, 0600);
     here = open_here(".");
     struct pc_handle h;
-    assert_int_equal(pc_sys_create(here, "f", 0600, true, &h), 0);
+    assert_int_equal(pc_sys_create(here, "f", 0600, true, &h, &made), 0);
     most = 7;
     assert_int_equal(pc_sys_write(h, text + 300, 700, 300), 0);
     assert_int_equal(pc_sys_write(h, text, 300, 0), 0);
@@ -496,7 +497,7 @@ static void a_write_that_cannot_go_on_fails(void **state)
     (void)state;
     here = open_here(".");
     struct pc_handle h;
-    assert_int_equal(pc_sys_create(here, "f", 0600, true, &h), 0);
+    assert_int_equal(pc_sys_create(here, "f", 0600, true, &h, &made), 0);
     most = 0; /* writes nothing, and says so without an error: asked again it would never end */
     assert_int_equal(pc_sys_write(h, "text", 4, 0), -EIO);
     most = SIZE_MAX;
@@ -525,7 +526,7 @@ static void data_is_found_between_holes(void **state)
     char text[4096];
     memset(text, 'x', sizeof text);
     here = open_here(".");
-    assert_int_equal(pc_sys_create(here, "f", 0600, true, &h), 0);
+    assert_int_equal(pc_sys_create(here, "f", 0600, true, &h, &made), 0);
     assert_int_equal(pc_sys_write(h, text, sizeof text, big), 0);
     assert_int_equal(pc_sys_truncate(h, 3 * big), 0);
     assert_int_equal(look_at("f").st_size, 3 * big);
@@ -857,10 +858,10 @@ static int call_everything(unsigned which, struct pc_handle h)
     int err = 1;
     switch (which) {
     case 0:
-        err = pc_sys_open_root("d", &out);
+        err = pc_sys_open_root("d", false, &out);
         break;
     case 1:
-        err = pc_sys_open_beneath(here, "d", &out);
+        err = pc_sys_open_beneath(here, "d", false, &out);
         break;
     case 2:
         err = pc_sys_open_dir(here, "d", &out);
@@ -870,7 +871,7 @@ static int call_everything(unsigned which, struct pc_handle h)
         break;
     case 4:
         unlink("new");
-        err = pc_sys_create(here, "new", 0600, true, &out);
+        err = pc_sys_create(here, "new", 0600, true, &out, &made);
         break;
     case 5:
         return pc_sys_stat(h, &st);
@@ -922,7 +923,7 @@ static int call_everything(unsigned which, struct pc_handle h)
     case 24:
         return pc_sys_chown(h, (uid_t)-1, (gid_t)-1);
     case 25:
-        put_dir("empty");
+        mkdir("empty", 0755);
         return pc_sys_rmdir(here, "empty");
     case 26:
         return pc_sys_chmod(h, 0600);
