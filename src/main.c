@@ -13,6 +13,7 @@
  *        copy      one entry to disk: data, holes, links, special files; a directory's metadata
  *          meta    owner, extended attributes, mode, ACL, times, in the right order
  *          mounts  the mount points of the destination, and which one an entry takes
+ *          remove  takes away a directory that is in the way
  *        tree      entries, directories and their open handles, hard-link groups
  *        report    counters, error lines, progress, summary, exit status
  *      sys         every file-system system call, and nothing else

@@ -42,7 +42,8 @@ static const struct {
      "each processor, at least 2)"},
     {WALKERS, "walkers", "N",
      "threads that read source directories, 1 to 64\n"
-     "(default: 8 on a network file system, else 1)"},
+     "(default: 8 if a source is on a network file system,\n"
+     "else 1)"},
     {'m', "mounts", "A,B,...",
      "mount points of one export; DST is relative to each,\n"
      "files go round-robin over them; may be repeated"},

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pcopy/meta.h"
+
 /* One SRC as it was found. */
 struct operand {
     const char *path;   /* without slashes at its end; relative to the mount points with -M */

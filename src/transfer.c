@@ -404,8 +404,9 @@ static unsigned processors(void)
 /*
  * How many threads, and how many directories are kept open. Where a round trip decides, many
  * threads wait at the same time; on a local disk more threads than processors only take turns.
+ * Returns 0, or -EMFILE where open files do not suffice for one copy thread.
  */
-static size_t choose_sizes(struct run *run)
+static int choose_sizes(struct run *run, size_t *max_dirs)
 {
     const struct pc_options *o = run->options;
     const unsigned local = processors() < 2 ? 2 : processors();
@@ -422,7 +423,13 @@ static size_t choose_sizes(struct run *run)
     const size_t fixed = RESERVED_FILES + (size_t)run->plan.count * run->plan.ends +
                          run->sources.count + run->targets.count +
                          (size_t)FILES_PER_WALKER * run->walkers;
-    files = files > fixed + FILES_PER_JOB ? files - fixed : FILES_PER_JOB;
+    if (files < fixed + FILES_PER_JOB) {
+        pc_report_note(run->report,
+                       "the limit of %llu open files is too low: this run needs %zu (ulimit -n)",
+                       (unsigned long long)limit.rlim_cur, fixed + FILES_PER_JOB);
+        return -EMFILE;
+    }
+    files -= fixed;
     if (run->jobs > files / FILES_PER_JOB) {
         const unsigned fit = (unsigned)(files / FILES_PER_JOB);
         pc_report_note(run->report, "the limit of %llu open files allows %u copy threads, not %u",
@@ -430,8 +437,9 @@ static size_t choose_sizes(struct run *run)
         run->jobs = fit;
     }
     /* What the files of the copy threads leave over, plus the walkers' directories. */
-    size_t dirs = files - (size_t)2 * run->jobs + (size_t)FILES_PER_WALKER * run->walkers;
-    return dirs < MAX_OPEN_DIRS ? dirs : MAX_OPEN_DIRS;
+    const size_t dirs = files - (size_t)2 * run->jobs + (size_t)FILES_PER_WALKER * run->walkers;
+    *max_dirs = dirs < MAX_OPEN_DIRS ? dirs : MAX_OPEN_DIRS;
+    return 0;
 }
 
 /* Everything the threads need. */
@@ -439,7 +447,10 @@ static int prepare(struct run *run)
 {
     const struct pc_options *o = run->options;
     const struct pc_walk_events events = {run, enter, emit, walk_failed};
-    const size_t max_dirs = choose_sizes(run);
+    size_t max_dirs;
+    int err = choose_sizes(run, &max_dirs);
+    if (err)
+        return err;
 
     const struct pc_tree_config tree = {
         .sources = run->sources.count,
@@ -453,7 +464,7 @@ static int prepare(struct run *run)
     run->fine_times = calloc(run->plan.ends, sizeof *run->fine_times);
     if (!run->lost || !run->fine_times)
         return -ENOMEM;
-    int err = pc_tree_new(&run->tree, &tree);
+    err = pc_tree_new(&run->tree, &tree);
     if (!err)
         err = pc_queue_new(&run->queue, SHARDS, o->queue_size, run->plan.network);
     if (!err)

@@ -1,14 +1,14 @@
 #!/bin/bash
-# A tree 1500 levels deep: its paths are several times as long as PATH_MAX.
+# A tree 5000 levels deep: its paths are many times as long as PATH_MAX.
 . "$(dirname "$0")/lib.sh"
 
-path=$(printf 'directory_%.0s/' {1..1500})
+path=$(printf 'directory_%.0s/' {1..5000})
 mkdir -p "src/$path"
 echo top >src/file
 # The shell goes down in steps that are short enough for it.
 (
     cd src || exit 1
-    for _ in {1..15}; do
+    for _ in {1..50}; do
         cd "$(printf 'directory_%.0s/' {1..100})" || exit 1
     done
     echo bottom >file
@@ -26,7 +26,7 @@ copies() {
     expect_status 0
     expect_summary errors 0
     expect_summary files 2
-    expect_summary directories 1500
+    expect_summary directories 5001
     same src "$dst"
     run "$@"
     expect_status 0
@@ -47,7 +47,7 @@ copies m1/dst "$PCOPY" -j 4 -a --allow-rootfs -m m1,m2 src dst
 mkdir -p "dst/$path"
 (
     cd dst || exit 1
-    for _ in {1..15}; do
+    for _ in {1..50}; do
         cd "$(printf 'directory_%.0s/' {1..100})" || exit 1
     done
     mkdir file

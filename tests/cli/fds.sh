@@ -39,3 +39,19 @@ same src m1/dst
 few -j 64 --allow-rootfs -m m1,m2,m3 src dst
 expect_status 0
 same src m1/dst
+
+# With fewer there are fewer threads, and at the end it is said how many files are needed.
+for limit in 100 60 40; do
+    run bash -c "ulimit -n $limit"'; exec "$@"' - "$PCOPY" -j 64 src "low-$limit"
+    expect_status 0
+    expect_err "the limit of $limit open files allows"
+    same src "low-$limit"
+    rm -rf "low-$limit"
+done
+run bash -c 'ulimit -n 20; exec "$@"' - "$PCOPY" -j 64 src low
+expect_status 11
+expect_err "the limit of 20 open files is too low: this run needs"
+needed=$(sed -n 's/.*this run needs \([0-9]*\).*/\1/p' "$ERR")
+run bash -c "ulimit -n $needed"'; exec "$@"' - "$PCOPY" -j 64 src low
+expect_status 0
+same src low

@@ -17,7 +17,7 @@ pcopy src dst
 expect_status 0
 expect_no_err
 expect_summary files 2
-expect_summary directories 1
+expect_summary directories 2
 expect_summary symlinks 1
 expect_summary 'hard links' 1
 expect_summary 'special files' 1
