@@ -26,6 +26,7 @@
  */
 #include "pcopy/copy.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -128,20 +129,30 @@ static void use_temporary_name(struct job *j)
     j->name = j->temporary;
 }
 
+/* A hexadecimal number that ends with `end`; goes on behind it. */
+static bool take_hex(const char **at, char end, unsigned long *out)
+{
+    char *stop;
+    if (!isxdigit((unsigned char)**at))
+        return false;
+    *out = strtoul(*at, &stop, 16);
+    *at = stop + 1;
+    return *stop == end;
+}
+
 /* True if nobody will miss `name`: a temporary name of a process that is gone. */
 static bool is_leftover(const struct pc_copier *c, struct pc_handle dir, const char *name)
 {
     const char *tail = NULL;
-    unsigned host;
-    unsigned pid;
-    unsigned n;
+    unsigned long host;
+    unsigned long pid;
+    unsigned long n;
     struct stat st;
-    int length = 0;
 
     for (const char *at = name; (at = strstr(at, MARK)); at++)
-        tail = at;
-    if (*name != '.' || !tail || tail == name ||
-        sscanf(tail, MARK "%8x-%x-%x%n", &host, &pid, &n, &length) != 3 || tail[length] != '\0')
+        tail = at + strlen(MARK);
+    if (*name != '.' || !tail || tail == name + strlen(MARK) || !take_hex(&tail, '-', &host) ||
+        !take_hex(&tail, '-', &pid) || !take_hex(&tail, '\0', &n))
         return false;
     if (host == c->host)
         return kill((pid_t)pid, 0) != 0 && errno == ESRCH;

@@ -366,7 +366,7 @@ static int make_path(struct work *w, unsigned i, const char *path, mode_t mode, 
                      struct pc_handle *out)
 {
     struct pc_handle parent;
-    bool parent_made;
+    bool parent_made = false;
     int err = open_in(w->targets, i, path, true, out);
     if (err != -ENOENT)
         return err;
@@ -431,7 +431,8 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
     }
     if (!source || !target)
         return refuse_errno(w, -ENOMEM, "copy from", op->shown);
-    int err = open_side(w, w->sources, source, 0, NULL, root->handles, root->labels);
+    bool none = false;
+    int err = open_side(w, w->sources, source, 0, &none, root->handles, root->labels);
     if (!err)
         err = open_side(w, w->targets, target, mode, &root->made, root->handles + sources,
                         root->labels + sources);

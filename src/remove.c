@@ -63,7 +63,9 @@ static int empty(struct pc_handle h, char *buffer, struct pc_name *found)
 {
     struct pc_listing l = {.dir = h, .buffer = buffer, .size = BUFFER};
     int n = pc_sys_list_from(&l, 0);
-    while (n == 0 && (n = pc_sys_list(&l, found)) > 0) {
+    if (n < 0)
+        return n;
+    while ((n = pc_sys_list(&l, found)) > 0) {
         mode_t type = found->type;
         if (type == 0) {
             struct stat st;
@@ -74,8 +76,8 @@ static int empty(struct pc_handle h, char *buffer, struct pc_name *found)
             return 1;
         if (n >= 0)
             n = pc_sys_unlink(h, found->name);
-        if (n == -ENOENT)
-            n = 0;
+        if (n < 0 && n != -ENOENT)
+            return n;
     }
     return n;
 }

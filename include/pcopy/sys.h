@@ -91,7 +91,8 @@ int pc_sys_open_place(struct pc_handle dir, const char *name, bool follow, struc
 
 /*
  * Directory `path` (any number of components) below `dir`, none of which is a symbolic link or ".."
- * (openat2(2), RESOLVE_NO_SYMLINKS, Linux 5.6); `place` as in pc_sys_open_place(), else to be listed.
+ * (openat2(2), RESOLVE_NO_SYMLINKS, Linux 5.6). A `place` is opened as by pc_sys_open_place(), else
+ * the directory can be listed.
  */
 int pc_sys_reopen(struct pc_handle dir, const char *path, bool place, struct pc_handle *out);
 
@@ -99,7 +100,8 @@ int pc_sys_reopen(struct pc_handle dir, const char *path, bool place, struct pc_
 int pc_sys_open_any(struct pc_handle dir, const char *name, struct pc_handle *out);
 
 /*
- * Existing file `name` for writing over. As with pc_sys_open_file() the caller looks at what it has.
+ * Existing file `name` for writing over. As with pc_sys_open_file() the caller looks at what it
+ * has got.
  */
 int pc_sys_open_existing(struct pc_handle dir, const char *name, struct pc_handle *out);
 
@@ -173,8 +175,8 @@ int pc_sys_truncate(struct pc_handle h, off_t size);
 int pc_sys_fsync(struct pc_handle h);
 
 /*
- * Everything of the file system that `h` is on to stable storage; reports write-back errors. `h` may
- * be a place, if that can be read.
+ * Everything of the file system that `h` is on to stable storage; reports write-back errors. `h`
+ * may be a place, if that can be read.
  */
 int pc_sys_syncfs(struct pc_handle h);
 
