@@ -2,8 +2,8 @@
  * One entry to disk.
  *
  *      source dir -> open, fstat -> [hard link? join its group] -> pick a mount -> destination dir
- *      -> create -> data -> [changed meanwhile? again] -> owner, xattrs, mode, ACL -> fsync -> times
- *      -> close -> [rename]
+ *      -> create -> data -> [changed meanwhile? again] -> owner, xattrs, mode, ACL -> fsync
+ *      -> times -> close -> [rename]
  *
  * Links, symbolic links and special files take the same way without data. Everything runs on a copy
  * thread; copiers share nothing but the tree. A thread has at most two directories pinned and two
@@ -265,7 +265,9 @@ static bool copy_data(struct job *j)
     return copy_range(j, 0, j->src.st_size);
 }
 
-/* The source changed since it was opened: what was copied may be half of one and half of the other. */
+/*
+ * The source changed since it was opened: what was copied may be half of one and half of the other.
+ */
 static bool has_changed(const struct job *j)
 {
     struct stat now;
@@ -308,7 +310,9 @@ static bool apply_times(struct job *j)
     return true;
 }
 
-/* Fewer bytes of holes than this are not missed: file systems differ in the size of their blocks. */
+/*
+ * Fewer bytes of holes than this are not missed: file systems differ in the size of their blocks.
+ */
 #define HOLES_MISSED ((off_t)256 * 1024)
 
 /* Everything that happens to a file while it is open. */
@@ -438,8 +442,8 @@ static bool looks_equal(struct job *j, const struct stat *there, const struct pc
 }
 
 /*
- * True if it is what we would make. Of names that are one file at the destination and several at the
- * source only those of one source may stay.
+ * True if it is what we would make. Of names that are one file at the destination and several at
+ * the source only those of one source may stay.
  */
 static bool is_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
 {

@@ -1,8 +1,9 @@
 /*
  * Down into the first subdirectory that is found, and when a directory is empty up again and away
- * with it. Only the directory worked in is open: the way up is "..", which somebody may have changed
- * by moving the directory elsewhere, so what is found there must be what we came from. What was
- * removed is not listed again, so each directory is simply listed from its start until it is empty.
+ * with it. Only the directory worked in is open: the way up is "..", which somebody may have
+ * changed by moving the directory elsewhere, so what is found there must be what we came from. What
+ * was removed is not listed again, so each directory is simply listed from its start until it is
+ * empty.
  */
 #include "pcopy/remove.h"
 

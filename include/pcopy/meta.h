@@ -52,8 +52,8 @@ mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src);
  * source and `src` its attributes; `now` are those of `to`. Only what differs is set; what is not
  * `new` also loses the extended attributes and the ACL that its source does not have. Either may be
  * a handle of pc_sys_open_any(): so symbolic links and special files go the same way. Adds to *lost
- * what could not be kept. On failure returns a negative errno and sets *operation to a verb with its
- * object, for the message.
+ * what could not be kept. On failure returns a negative errno and sets *operation to a verb with
+ * its object, for the message.
  */
 int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struct stat *src,
                   struct pc_handle to, const struct stat *now, bool new, unsigned *lost,
