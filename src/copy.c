@@ -108,6 +108,11 @@ static unsigned target_end(const struct pc_copy_config *config, const struct pc_
     return config->sources->count + e->mount;
 }
 
+static atomic_llong *granularity_of(const struct job *j)
+{
+    return &j->c->config->granularity[target_end(j->c->config, j->e)];
+}
+
 static bool fail_target(const struct job *j, const char *operation, int err)
 {
     return fail(j->r, target_end(j->c->config, j->e), operation, err);
@@ -160,16 +165,31 @@ static bool is_leftover(const struct pc_copier *c, struct pc_handle dir, const c
            st.st_mtim.tv_sec + (time_t)24 * 60 * 60 < time(NULL);
 }
 
+/* True if the source has that name too: then it is as good as any. */
+static bool is_in_source(const struct pc_copier *c, struct pc_dir *dir, const char *name)
+{
+    const unsigned end = pc_mounts_pick(c->config->sources, dir->seq, 0);
+    struct pc_handle h;
+    struct stat st;
+    if (pc_tree_open(c->config->tree, dir, end, &h) != 0)
+        return true;
+    const int err = pc_sys_stat_at(h, name, &st);
+    pc_tree_close(dir, end);
+    return err != -ENOENT;
+}
+
 /* Removes them; what cannot be removed, or not be listed, is left: it does no harm. */
-static void remove_leftovers(struct pc_copier *c, struct pc_handle dir)
+static void remove_leftovers(struct pc_copier *c, struct pc_dir *dir, struct pc_handle to)
 {
     struct pc_listing l = {.buffer = c->buffer, .size = c->config->buffer_size};
     struct pc_name found;
-    if (pc_sys_open_dir(dir, ".", &l.dir) != 0)
+    if (pc_sys_open_dir(to, ".", &l.dir) != 0)
         return;
     while (pc_sys_list(&l, &found) > 0) {
-        if (is_leftover(c, dir, found.name))
-            pc_sys_unlink(dir, found.name);
+        if (!is_leftover(c, to, found.name) || is_in_source(c, dir, found.name))
+            continue;
+        if (pc_sys_unlink(to, found.name) == 0)
+            atomic_store_explicit(&dir->touched, true, memory_order_relaxed);
     }
     pc_sys_close(&l.dir);
 }
@@ -293,20 +313,22 @@ static bool apply(struct job *j)
  */
 static bool apply_times(struct job *j)
 {
-    atomic_bool *fine = &j->c->config->fine_times[target_end(j->c->config, j->e)];
+    atomic_llong *granularity = granularity_of(j);
     struct stat now;
     if (!j->c->config->keep.times)
         return true;
     const int err = pc_sys_times(j->to, j->src.st_atim, j->src.st_mtim);
     if (err)
         return fail_target(j, "set times of", err);
-    if (j->src.st_mtim.tv_nsec % 1000 != 0 && !atomic_load_explicit(fine, memory_order_relaxed) &&
-        pc_sys_stat(j->to, &now) == 0) {
-        if (pc_meta_same_mtime(&j->src, &now))
-            atomic_store_explicit(fine, true, memory_order_relaxed);
-        else
-            j->r->lost |= PC_LOST_TIMES;
-    }
+    /* relaxed: a fact of its own, and who does not see it yet only asks once more. */
+    const long nsec = j->src.st_mtim.tv_nsec;
+    if (nsec == 0 || atomic_load_explicit(granularity, memory_order_relaxed) == 1 ||
+        pc_sys_stat(j->to, &now) != 0)
+        return true;
+    if (!pc_meta_same_mtime(&j->src, &now, 1))
+        j->r->lost |= PC_LOST_TIMES;
+    else if (nsec % 1000 != 0)
+        atomic_store_explicit(granularity, 1, memory_order_relaxed);
     return true;
 }
 
@@ -410,6 +432,39 @@ static int make_node(struct job *j, const struct pc_entry *first)
                         j->src.st_rdev);
 }
 
+/*
+ * True if an existing file has the mtime of its source, or what its file system has made of it. The
+ * first time that the two are equal in whole seconds only, a file is made to find out.
+ */
+static bool has_mtime(struct job *j, const struct stat *there)
+{
+    atomic_llong *granularity = granularity_of(j);
+    struct pc_handle file;
+    struct stat st;
+    int64_t found = 1;
+
+    if (pc_meta_same_mtime(&j->src, there, 1))
+        return true;
+    if (!pc_meta_same_mtime(&j->src, there, 2000000000))
+        return false;
+    /* relaxed: as in apply_times(). */
+    long long known = atomic_load_explicit(granularity, memory_order_relaxed);
+    if (known == 0) {
+        use_temporary_name(j);
+        if (pc_sys_create(j->dir, j->temporary, S_IRUSR | S_IWUSR, true, &file, &st) == 0) {
+            if (pc_meta_granularity(file, &found) != 0)
+                found = 1;
+            pc_sys_close(&file);
+            pc_sys_unlink(j->dir, j->temporary);
+            atomic_store_explicit(&j->e->dir->touched, true, memory_order_relaxed);
+        }
+        j->name = j->e->to;
+        known = found;
+        atomic_store_explicit(granularity, known, memory_order_relaxed);
+    }
+    return pc_meta_same_mtime(&j->src, there, known);
+}
+
 /* True if what is at the destination looks like what we would make. */
 static bool looks_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
 {
@@ -429,16 +484,15 @@ static bool looks_equal(struct job *j, const struct stat *there, const struct pc
     if (is_same_file(&j->src, there))
         return true;
     if (S_ISREG(j->src.st_mode))
-        return there->st_size == j->src.st_size && pc_meta_same_mtime(&j->src, there);
-    if (keep->times && !pc_meta_same_mtime(&j->src, there))
+        return there->st_size == j->src.st_size && has_mtime(j, there);
+    if (keep->times && !has_mtime(j, there))
         return false;
     if (S_ISLNK(j->src.st_mode)) {
         char *target = j->c->buffer + PATH_MAX;
         return pc_sys_readlink(j->dir, j->e->to, target, PATH_MAX) == 0 &&
                strcmp(target, j->c->buffer) == 0;
     }
-    return j->src.st_rdev == there->st_rdev &&
-           (!keep->mode || ((j->src.st_mode ^ there->st_mode) & 07777) == 0);
+    return j->src.st_rdev == there->st_rdev;
 }
 
 /*
@@ -451,6 +505,45 @@ static bool is_equal(struct job *j, const struct stat *there, const struct pc_en
         return false;
     return first || there->st_nlink == 1 || !j->c->config->keep.links ||
            is_same_file(&j->src, there) || pc_tree_claim(j->c->config->tree, there, &j->src);
+}
+
+/* Gives what is equal, but for its metadata, the metadata too. */
+static void mend(struct job *j, const struct stat *there)
+{
+    const struct pc_keep *keep = &j->c->config->keep;
+    const bool mode =
+        keep->mode && !S_ISLNK(j->src.st_mode) && ((j->src.st_mode ^ there->st_mode) & 07777);
+    const bool owner =
+        keep->owner && (j->src.st_uid != there->st_uid || j->src.st_gid != there->st_gid);
+    if (is_same_file(&j->src, there) || !(mode || owner || keep->acl || keep->xattr))
+        return;
+    int err = pc_sys_open_any(j->dir, j->name, &j->to);
+    if (!err)
+        err = pc_sys_stat(j->to, &j->now);
+    if (!err && !is_same_file(&j->now, there))
+        err = -ESTALE;
+    j->over = true;
+    if (err)
+        fail_target(j, "set metadata of", err);
+    else
+        apply(j);
+    if (pc_handle_open(j->to))
+        pc_sys_close(&j->to);
+}
+
+/* A directory that may go if something else is to have its name. */
+static int remove_dir(struct job *j, const struct stat *there)
+{
+    const struct pc_copy_config *config = j->c->config;
+    if (!config->force)
+        return -EISDIR;
+    for (unsigned i = 0; i < config->precious_count; i++) {
+        if (is_same_file(there, &config->precious[i])) {
+            j->r->why = "it is or contains the source";
+            return -EBUSY;
+        }
+    }
+    return pc_remove(j->dir, j->name);
 }
 
 /* Makes the entry, called j->name. */
@@ -490,10 +583,12 @@ static bool make(struct job *j, const struct pc_entry *first)
         err = pc_sys_stat_at(j->dir, j->name, &there);
         if (!err && is_equal(j, &there, first)) {
             j->r->outcome = PC_SKIPPED;
+            if (!first)
+                mend(j, &there);
             return false;
         }
         if (!err && S_ISDIR(there.st_mode))
-            err = config->force ? pc_remove(j->dir, j->name) : -EISDIR;
+            err = remove_dir(j, &there);
         else if (!err && file && config->inplace)
             open_over(j, &there);
         if ((!err && !j->over) || err == -ENOENT)
@@ -671,18 +766,20 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
 static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir,
                          struct pc_handle to, struct pc_result *r)
 {
-    const struct pc_keep *keep = &config->keep;
+    struct pc_keep keep = config->keep;
     const unsigned source = pc_mounts_pick(config->sources, dir->seq, 0);
     struct pc_handle from = PC_HANDLE_NONE;
     struct stat now;
     int err = 0;
 
-    if (keep->acl || keep->xattr) {
+    if ((keep.acl || keep.xattr) && !dir->unread) {
         err = pc_tree_open(config->tree, dir, source, &from);
         if (err) {
             fail_source(r, "open", err);
             return;
         }
+    } else {
+        keep.acl = keep.xattr = false;
     }
     const char *operation = "stat";
     if (dir->made) /* nobody has changed it since */
@@ -690,10 +787,10 @@ static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir
     else
         err = pc_sys_stat(to, &now);
     if (!err)
-        err = pc_meta_apply(keep, from, &dir->st, to, &now, dir->made, &r->lost, &operation);
+        err = pc_meta_apply(&keep, from, &dir->st, to, &now, dir->made, &r->lost, &operation);
     /* The times that one mount has cached say nothing of what was made through another. */
     const bool moved = atomic_load_explicit(&dir->touched, memory_order_relaxed);
-    if (!err && keep->times && (moved || !pc_meta_same_mtime(&dir->st, &now))) {
+    if (!err && keep.times && (moved || !pc_meta_same_mtime(&dir->st, &now, 1))) {
         operation = "set times of";
         err = pc_sys_times(to, dir->st.st_atim, dir->st.st_mtim);
     }
@@ -712,7 +809,7 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     *result = (struct pc_result){.outcome = PC_ABANDONED, .end = end};
     if (!dir->error && !dir->implied && pc_tree_open(config->tree, dir, end, &to) == 0) {
         if (!dir->made)
-            remove_leftovers(c, to);
+            remove_leftovers(c, dir, to);
         complete_dir(config, dir, to, result);
         pc_tree_close(dir, end);
     }

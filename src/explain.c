@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pcopy/meta.h"
+
 /* What was found out about one mount point. Texts are "" where there is nothing to say. */
 struct facts {
     const char *path;
@@ -29,34 +31,10 @@ struct facts {
     bool holes;
     bool clone;
     bool server_copy;
-    long granularity; /* of times, ns */
+    int64_t granularity; /* of times, ns; 0 if they are not kept */
 };
 
 /* --- finding out --- */
-
-/* The coarsest granularity that explains what became of `set` nanoseconds. */
-static long granularity_of(long set, const struct timespec *kept)
-{
-    static const long steps[] = {1, 100, 1000, 1000000, 10000000, 1000000000};
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        if (kept->tv_nsec == set / steps[i] * steps[i])
-            return steps[i];
-    }
-    return 0;
-}
-
-static int probe_times(struct pc_handle file, struct facts *f)
-{
-    const long set = 123456789; /* no step but 1 leaves it as it is */
-    const struct timespec time = {.tv_sec = 1000000001, .tv_nsec = set};
-    struct stat st;
-    int err = pc_sys_times(file, time, time);
-    if (!err)
-        err = pc_sys_stat(file, &st);
-    if (!err)
-        f->granularity = granularity_of(set, &st.st_mtim);
-    return err;
-}
 
 /* A file with a hole of a MiB at its beginning, and a copy of it by the file system. */
 static int probe_data(struct pc_handle from, struct pc_handle to, struct facts *f)
@@ -108,8 +86,11 @@ static void probe(struct pc_handle dir, struct facts *f)
         probe_metadata(files[0], f);
         err = probe_data(files[0], files[1], f);
     }
-    if (!err)
-        err = probe_times(files[0], f);
+    if (!err) {
+        err = pc_meta_granularity(files[0], &f->granularity);
+        if (err == -ERANGE)
+            err = 0;
+    }
     for (int i = 0; i < 2; i++) {
         if (!pc_handle_open(files[i]))
             continue;
@@ -224,7 +205,8 @@ static void text_facts(FILE *out, const struct facts *f)
     }
     if (f->problem || !f->probed)
         return;
-    snprintf(line, sizeof line, f->granularity ? "to %ld ns" : "not as set", f->granularity);
+    snprintf(line, sizeof line, f->granularity ? "to %lld ns" : "not as set",
+             (long long)f->granularity);
     text_line(out, "times are kept", line);
     text_line(out, "extended attributes", yes(f->xattr));
     text_line(out, "ACLs", f->acl ? "POSIX" : f->nfs4_acl ? "NFSv4" : "no");
@@ -281,7 +263,7 @@ static void json_facts(FILE *out, const struct facts *f)
     json_text(out, "shared_with", f->shared_with ? f->shared_with : "");
     json_text(out, "problem", f->problem ? strerror(-f->problem) : "");
     if (f->probed && !f->problem) {
-        fprintf(out, ", \"time_granularity_ns\": %ld", f->granularity);
+        fprintf(out, ", \"time_granularity_ns\": %lld", (long long)f->granularity);
         json_bool(out, "xattr", f->xattr);
         json_bool(out, "acl", f->acl);
         json_bool(out, "nfs4_acl", f->nfs4_acl);

@@ -35,6 +35,8 @@ mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src)
     }
     if (S_ISDIR(src->st_mode))
         mode = (mode | S_IRWXU) & ~(mode_t)(S_IWGRP | S_IWOTH);
+    if (keep->xattr && keep->uid != 0) /* who may not write to a file cannot give it attributes */
+        mode |= S_IWUSR;
     return mode;
 }
 
@@ -232,8 +234,34 @@ int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struc
     return 0;
 }
 
-bool pc_meta_same_mtime(const struct stat *src, const struct stat *now)
+bool pc_meta_same_mtime(const struct stat *src, const struct stat *now, int64_t granularity)
 {
-    return src->st_mtim.tv_sec == now->st_mtim.tv_sec &&
-           src->st_mtim.tv_nsec == now->st_mtim.tv_nsec;
+    const int64_t second = 1000000000;
+    const struct timespec *a = &src->st_mtim;
+    const struct timespec *b = &now->st_mtim;
+    if (granularity <= second)
+        return a->tv_sec == b->tv_sec && a->tv_nsec / granularity == b->tv_nsec / granularity;
+    const int64_t seconds = granularity / second;
+    /* Rounds towards minus infinity, as file systems do; the sums cannot overflow below 2^62. */
+    return a->tv_sec - ((a->tv_sec % seconds) + seconds) % seconds ==
+           b->tv_sec - ((b->tv_sec % seconds) + seconds) % seconds;
+}
+
+int pc_meta_granularity(struct pc_handle file, int64_t *out)
+{
+    static const int64_t steps[] = {1, 100, 1000, 1000000, 10000000, 1000000000, 2000000000};
+    /* Odd in seconds, and in no nanosecond a multiple: no step but 1 leaves it as it is. */
+    const struct stat set = {.st_mtim = {.tv_sec = 1000000001, .tv_nsec = 123456789}};
+    struct stat kept;
+    int err = pc_sys_times(file, set.st_mtim, set.st_mtim);
+    if (!err)
+        err = pc_sys_stat(file, &kept);
+    if (err)
+        return err;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        *out = steps[i];
+        if (pc_meta_same_mtime(&set, &kept, steps[i]))
+            return 0;
+    }
+    return -ERANGE;
 }

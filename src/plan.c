@@ -255,38 +255,47 @@ static int open_nearest(struct work *w, const char **at, struct pc_handle *out)
     return err;
 }
 
+/* From a directory, whose attributes are *st, to the one above: 1, or 0 if there is none. */
+static int go_up(struct pc_handle *h, struct stat *st)
+{
+    struct pc_handle up;
+    struct stat above;
+    /* As a place: one may pass through directories that one may not read. */
+    int err = pc_sys_open_place(*h, "..", false, &up);
+    if (err)
+        return err;
+    pc_sys_close(h);
+    *h = up;
+    err = pc_sys_stat(up, &above);
+    if (err)
+        return err;
+    const bool top = is_same(&above, st); /* the root is its own parent */
+    *st = above;
+    return !top;
+}
+
 /* The destination must not be, or be inside of, a source directory: it would copy itself. */
 static int check_inside(struct work *w, const struct operand *op)
 {
     struct pc_handle h = PC_HANDLE_NONE;
     struct stat st;
     const char *at = op->target;
-    int err = open_nearest(w, &at, &h);
-    if (!err)
-        err = pc_sys_stat(h, &st);
-    for (bool itself = at == op->target; !err; itself = false) {
-        struct pc_handle up;
-        struct stat above;
-        if (is_same(&st, &op->st)) {
-            pc_sys_close(&h);
-            return refuse(w, -ELOOP,
-                          itself ? "'%s' and '%s' are the same directory" : "'%s' contains '%s'",
-                          op->shown, shown_target(w, op->target));
-        }
-        err = pc_sys_open_place(h, "..", false,
-                                &up); /* which we may pass through, but perhaps not read */
-        if (err)
-            break;
-        pc_sys_close(&h);
-        h = up;
-        err = pc_sys_stat(h, &above);
-        if (!err && is_same(&above, &st)) /* the root is its own parent */
-            break;
-        st = above;
+    int n = open_nearest(w, &at, &h);
+    if (n == 0)
+        n = pc_sys_stat(h, &st);
+    bool itself = at == op->target;
+    bool found = n == 0 && is_same(&st, &op->st);
+    while (n >= 0 && !found && (n = go_up(&h, &st)) > 0) {
+        itself = false;
+        found = is_same(&st, &op->st);
     }
     if (pc_handle_open(h))
         pc_sys_close(&h);
-    return err ? refuse_errno(w, err, "look at", shown_target(w, op->target)) : 0;
+    if (found)
+        return refuse(w, -ELOOP,
+                      itself ? "'%s' and '%s' are the same directory" : "'%s' contains '%s'",
+                      op->shown, shown_target(w, op->target));
+    return n < 0 ? refuse_errno(w, n, "look at", shown_target(w, op->target)) : 0;
 }
 
 static int check_place(struct work *w, const struct operand *op)
@@ -405,6 +414,30 @@ static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode
     return 0;
 }
 
+/* Notes a source directory and all above it. */
+static int note_above(struct pc_plan *p, struct pc_handle from)
+{
+    struct pc_handle h;
+    struct stat st;
+    int n = pc_sys_open_place(from, ".", false, &h);
+    if (n)
+        return n;
+    n = pc_sys_stat(h, &st);
+    n = n ? n : 1;
+    while (n > 0) {
+        struct stat *more = realloc(p->above, (p->above_count + 1) * sizeof *more);
+        if (!more) {
+            n = -ENOMEM;
+            break;
+        }
+        p->above = more;
+        p->above[p->above_count++] = st;
+        n = go_up(&h, &st);
+    }
+    pc_sys_close(&h);
+    return n;
+}
+
 static int open_root(struct work *w, const struct operand *op, struct pc_root *root)
 {
     struct pc_plan *p = w->plan;
@@ -433,6 +466,11 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
         return refuse_errno(w, -ENOMEM, "copy from", op->shown);
     bool none = false;
     int err = open_side(w, w->sources, source, 0, &none, root->handles, root->labels);
+    for (unsigned i = 0; i < sources && !err && w->options->force; i++) {
+        err = note_above(p, root->handles[i]);
+        if (err)
+            refuse_errno(w, err, "look at what is above", root->labels[i]);
+    }
     if (!err)
         err = open_side(w, w->targets, target, mode, &root->made, root->handles + sources,
                         root->labels + sources);
@@ -485,6 +523,7 @@ void pc_plan_free(struct pc_plan *p)
         free(root->labels);
     }
     free(p->roots);
+    free(p->above);
     for (size_t i = 0; i < p->string_count; i++)
         free(p->strings[i]);
     free(p->strings);

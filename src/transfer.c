@@ -62,10 +62,10 @@ struct run {
     unsigned walkers;
     struct worker *workers;
     atomic_bool stop;
-    atomic_int failure;      /* negative errno that ended the run, or 0 */
-    atomic_int signal;       /* that ended the run, or 0 */
-    atomic_bool *fine_times; /* of each end, for the copiers */
-    atomic_uint *lost;       /* of each end: pc_lost bits that were reported */
+    atomic_int failure;        /* negative errno that ended the run, or 0 */
+    atomic_int signal;         /* that ended the run, or 0 */
+    atomic_llong *granularity; /* of each end, for the copiers */
+    atomic_uint *lost;         /* of each end: pc_lost bits that were reported */
 
     /* Copy threads that have seen the end of the queue wait for the others: see work(). */
     pthread_mutex_t lock;
@@ -461,8 +461,8 @@ static int prepare(struct run *run)
         .acl = o->keep.acl,
     };
     run->lost = calloc(run->plan.ends, sizeof *run->lost);
-    run->fine_times = calloc(run->plan.ends, sizeof *run->fine_times);
-    if (!run->lost || !run->fine_times)
+    run->granularity = calloc(run->plan.ends, sizeof *run->granularity);
+    if (!run->lost || !run->granularity)
         return -ENOMEM;
     err = pc_tree_new(&run->tree, &tree);
     if (!err)
@@ -482,7 +482,9 @@ static int prepare(struct run *run)
         .atomic = o->atomic,
         .retries = o->retries,
         .buffer_size = o->buffer_size,
-        .fine_times = run->fine_times,
+        .granularity = run->granularity,
+        .precious = run->plan.above,
+        .precious_count = run->plan.above_count,
         .stop = &run->stop,
     };
     run->workers = calloc(run->jobs, sizeof *run->workers);
@@ -717,7 +719,7 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
     pc_mounts_close(&run.sources);
     pc_report_free(run.report);
     free(run.workers);
-    free(run.fine_times);
+    free(run.granularity);
     free(run.lost);
     pthread_cond_destroy(&run.changed);
     pthread_mutex_destroy(&run.lock);

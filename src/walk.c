@@ -166,6 +166,7 @@ static int visit(struct pc_walk *w, struct pc_entry *entry, char *buffer, struct
     int err = pc_tree_open(w->tree, dir, end, &l.dir);
     if (err) {
         ev->failed(ev->context, dir, "", "open directory", err);
+        dir->unread = true;
         /* It exists, but we may not look into it: it arrives empty, with its metadata. */
         if (dir->resume == 0 && enter(w, dir, NULL) != 0)
             dir->implied = true;

@@ -17,19 +17,21 @@
 #include "pcopy/mounts.h"
 #include "pcopy/tree.h"
 
-/* What all copiers of a run share; read-only but for `stop` and `fine_times`. */
+/* What all copiers of a run share; read-only but for `stop` and `granularity`. */
 struct pc_copy_config {
     struct pc_tree *tree;
     const struct pc_mounts *sources; /* the first ends of the tree ... */
     const struct pc_mounts *targets; /* ... and those behind them */
     struct pc_keep keep;
-    bool fsync;              /* each file before its times are set */
-    bool force;              /* a directory in the way of something else is removed */
-    bool inplace;            /* an existing file is written over */
-    bool atomic;             /* a new file too gets its name when it is complete */
-    unsigned retries;        /* of a file that changes while it is read */
-    size_t buffer_size;      /* bytes */
-    atomic_bool *fine_times; /* of each end: times were seen to arrive whole there */
+    bool fsync;                  /* each file before its times are set */
+    bool force;                  /* a directory in the way of something else is removed */
+    bool inplace;                /* an existing file is written over */
+    bool atomic;                 /* a new file too gets its name when it is complete */
+    unsigned retries;            /* of a file that changes while it is read */
+    size_t buffer_size;          /* bytes */
+    atomic_llong *granularity;   /* of times on each end, in ns; 0 as long as it is not known */
+    const struct stat *precious; /* directories that a source is in or below: not to be removed */
+    unsigned precious_count;
     const atomic_bool *stop; /* files in flight end at the next block */
 };
 

@@ -13,6 +13,7 @@
 #define PCOPY_META_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "pcopy/sys.h"
@@ -59,7 +60,14 @@ int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struc
                   struct pc_handle to, const struct stat *now, bool new, unsigned *lost,
                   const char **operation);
 
-/* True if `now` has the mtime of `src`. */
-bool pc_meta_same_mtime(const struct stat *src, const struct stat *now);
+/* True if `now` has the mtime of `src`, as far as times in steps of `granularity` (ns) can tell. */
+bool pc_meta_same_mtime(const struct stat *src, const struct stat *now, int64_t granularity);
+
+/*
+ * Finds out in what steps (ns) the file system of `file` keeps times, by changing those of the
+ * file. Returns 0, -ERANGE if it does not keep what is set, or what pc_sys_times() and
+ * pc_sys_stat() do.
+ */
+int pc_meta_granularity(struct pc_handle file, int64_t *out);
 
 #endif

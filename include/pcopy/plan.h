@@ -29,7 +29,9 @@ struct pc_plan {
     unsigned count;
     unsigned ends;
     const char *existing; /* the nearest directory on DST's path that exists; as DST with -m */
-    bool network;         /* a source or the destination is on a network file system */
+    struct stat *above;   /* with `o->force`: the directories that sources are, or are below of */
+    unsigned above_count;
+    bool network; /* a source or the destination is on a network file system */
     char **strings;
     size_t string_count;
 };

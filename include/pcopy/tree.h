@@ -50,6 +50,7 @@ struct pc_dir {
     size_t listed;             /* entries found in it so far */
     mode_t make_mode;          /* permission bits to make it with; set with `st` */
     bool implied;              /* only there to hold entries: has no metadata to give */
+    bool unread;               /* it could not be opened: that was told */
     atomic_uint pending;
     atomic_bool touched;  /* something was made in it by this run, so its mtime has moved */
     pthread_mutex_t lock; /* for those below, and for opening an end */

@@ -25,7 +25,7 @@ static struct {
     struct pc_handle handles[2];
     struct pc_entry *root;
     atomic_bool stop;
-    atomic_bool fine_times[3];
+    atomic_llong granularity[3];
     struct pc_result result;
 } all;
 
@@ -56,7 +56,7 @@ static int setup(void **state)
                  .uid = geteuid(),
                  .gid = getegid()},
         .buffer_size = 4096,
-        .fine_times = all.fine_times,
+        .granularity = all.granularity,
         .stop = &all.stop,
     };
     MUST(pc_copier_init(&all.copier, &all.config) == 0);
@@ -1064,7 +1064,7 @@ static void in_place_a_failure_leaves_what_does_not_look_complete(void **state)
     pc_sys_set_fault(NULL);
     const struct stat src = look_at("src/f");
     const struct stat dst = look_at("dst/f");
-    assert_false(pc_meta_same_mtime(&src, &dst));
+    assert_false(pc_meta_same_mtime(&src, &dst, 1));
     assert_int_equal(others_than("f"), 0);
 }
 

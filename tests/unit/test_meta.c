@@ -121,12 +121,36 @@ static void the_same_mtime_is_the_same_to_the_nanosecond(void **state)
     (void)state;
     struct stat a = {.st_mtim = {5, 6}, .st_atim = {1, 1}};
     struct stat b = {.st_mtim = {5, 6}, .st_atim = {2, 2}};
-    assert_true(pc_meta_same_mtime(&a, &b));
+    assert_true(pc_meta_same_mtime(&a, &b, 1));
     b.st_mtim.tv_nsec = 7;
-    assert_false(pc_meta_same_mtime(&a, &b));
+    assert_false(pc_meta_same_mtime(&a, &b, 1));
     b.st_mtim.tv_nsec = 6;
     b.st_mtim.tv_sec = 4;
-    assert_false(pc_meta_same_mtime(&a, &b));
+    assert_false(pc_meta_same_mtime(&a, &b, 1));
+    const struct {
+        struct timespec from;
+        struct timespec to;
+        int64_t step;
+        bool same;
+    } table[] = {
+        {{5, 123456789}, {5, 123456700}, 100, true},
+        {{5, 123456789}, {5, 123456700}, 1, false},
+        {{5, 999999999}, {5, 0}, 1000000000, true},
+        {{6, 0}, {5, 0}, 1000000000, false},
+        {{-5, 999999999}, {-5, 0}, 1000000000, true},
+        {{7, 5}, {6, 0}, 2000000000, true},
+        {{6, 5}, {7, 0}, 2000000000, true},
+        {{7, 5}, {8, 0}, 2000000000, false},
+        {{-1, 5}, {-2, 0}, 2000000000, true},
+        {{-1, 5}, {0, 0}, 2000000000, false},
+        {{(time_t)1 << 40, 5}, {(time_t)1 << 40, 0}, 2000000000, true},
+    };
+    for (size_t k = 0; k < sizeof table / sizeof table[0]; k++) {
+        a.st_mtim = table[k].from;
+        b.st_mtim = table[k].to;
+        if (pc_meta_same_mtime(&a, &b, table[k].step) != table[k].same)
+            fail_msg("row %zu", k);
+    }
 }
 
 /* --- applying --- */

@@ -418,7 +418,7 @@ static void one_fault_is_reported_and_repaired_with_few_descriptors(void **state
     const pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
-        const struct rlimit limit = {34, 34};
+        const struct rlimit limit = {36, 36};
         MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
         const bool good = sweep(&plain, NOTHING, -EIO, STRIDE) && sweep(&plain, EQUAL, -EIO, 5);
         fflush(stdout);
@@ -521,7 +521,7 @@ static void few_descriptors_are_enough_for_many_threads(void **state)
 {
     (void)state;
     make_big_tree();
-    const rlim_t limits[] = {40, 64, 100};
+    const rlim_t limits[] = {48, 64, 100};
     for (size_t i = 0; i < 3; i++) {
         const pid_t child = fork();
         MUST(child >= 0);
