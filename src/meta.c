@@ -73,10 +73,14 @@ static bool is_acl(const char *name)
     return strncmp(name, "system.posix_acl_", strlen("system.posix_acl_")) == 0;
 }
 
-/* Names that we may and should copy: ACLs go their own way, other "system." ones are no data. */
+/*
+ * Names that we may and should copy: ACLs go their own way (XFS shows root its own form of them as
+ * well, "trusted.SGI_ACL_FILE"), other "system." ones are no data.
+ */
 static bool is_kept_xattr(const struct pc_keep *keep, const char *name)
 {
-    if (!keep->xattr || strncmp(name, "system.", strlen("system.")) == 0)
+    if (!keep->xattr || strncmp(name, "system.", strlen("system.")) == 0 ||
+        strncmp(name, "trusted.SGI_ACL_", strlen("trusted.SGI_ACL_")) == 0)
         return false;
     return keep->uid == 0 || strncmp(name, "user.", strlen("user.")) == 0;
 }
