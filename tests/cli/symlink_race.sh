@@ -132,7 +132,8 @@ outside=$(cd outside && picture)
 
 outside_untouched() {
     if [ "$(cd outside && picture)" != "$outside" ]; then
-        fail "$1: something outside was touched: $(find outside -newer stamp -printf '%P ' | head -c 500)"
+        fail "$1: something outside was touched:" \
+            "$(find outside -cnewer stamp -printf '%P ' | head -c 500)"
     fi
 }
 

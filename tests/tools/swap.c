@@ -1,16 +1,16 @@
 /*
  * swap [-m] SECONDS A B [A B]...
  *
- * The attacker of the tests on races: exchanges the names A and B of each pair, and back, as fast as
- * it can, until SIGTERM or SECONDS are over. Each name thus is, at half of all moments, the other
+ * The attacker of the tests on races: exchanges the names A and B of each pair, and back, as fast
+ * as it can, until SIGTERM or SECONDS are over. So at half of all moments each name is the other
  * thing: a directory and a symbolic link out of the tree, say. Prints how often it has exchanged.
  *
  * By default both names change in one step (RENAME_EXCHANGE). With -m A is moved away, B to A, and
  * both back: then there are moments at which A does not exist, and others can make one.
  *
- * What the program under test does in between is none of our business: a name that is missing is left
- * for the next time, and what it has put in our way is moved aside, as A.N. At the end every pair that
- * can be is as it was in the beginning.
+ * What the program under test does in between is none of our business: a name that is missing is
+ * left for the next time, and what it has put in our way is moved aside, as A.N. At the end every
+ * pair that can be is as it was in the beginning.
  */
 
 #define _GNU_SOURCE 1
