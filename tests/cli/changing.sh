@@ -73,6 +73,7 @@ in_the_middle() {
         fi
         kill -CONT "$pid" 2>/dev/null
         finish
+        [ "$status" != 1 ] || fail "exit status 1"
         echo "attempt $attempt came too late"
     done
     fail "the copy cannot be stopped in the middle"
@@ -248,6 +249,11 @@ use strict;
 $SIG{TERM} = sub { exit 0 };
 my $n = 0;
 srand 1;
+sub add {
+    my ($how, $name, $data) = @_;
+    open my $file, $how, $name or return;
+    print $file $data;
+}
 while (1) {
     my $name = "src/d" . int(rand 10) . "/f" . int(rand 10);
     my $what = int rand 8;
@@ -255,11 +261,11 @@ while (1) {
     elsif ($what == 1 && ! -l $name) { truncate $name, int rand 200000; }
     elsif ($what == 2) { unlink $name; mkdir $name; }
     elsif ($what == 3) { unlink $name; symlink "../../outside/file", $name; }
-    elsif ($what == 4 && -f $name && ! -l $name) { open my $f, ">>", $name; print $f "x" x 50000; }
+    elsif ($what == 4 && -f $name && ! -l $name) { add(">>", $name, "x" x 50000); }
     elsif ($what == 5) { rename $name, "src/d" . int(rand 10) . "/f" . int(rand 10); }
     elsif ($what == 6) { link "src/d0/f0", $name; }
     # Never the same size again: times of old kernels are coarse.
-    elsif (! -l $name) { open my $f, ">", $name and print $f chr(97 + $n % 26) x (80000 + $n++); }
+    elsif (! -l $name) { add(">", $name, chr(97 + $n % 26) x (80000 + $n++ % 100000)); }
 }
 END
 rm -rf src dst
@@ -281,7 +287,7 @@ while [ $SECONDS -lt $end ]; do
     ! grep -q -r -D skip SECRET dst || fail "a symbolic link was followed"
     runs=$((runs + 1))
 done
-kill "$writer"
+kill "$writer" || fail "the writer has ended by itself"
 wait "$writer" 2>/dev/null
 echo "$runs runs, $changed with something changed or vanished"
 # Nothing that was left then passes for complete now.
