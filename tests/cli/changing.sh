@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 work_in_memory
 
-size=100000000
+size=60000000
 
 # Starts a copy; the shell goes on.
 start() {
@@ -93,24 +93,24 @@ changes=('head -c 1000000 /dev/urandom >>src/big' 'truncate -s 1000 src/big' ': 
 for change in "${changes[@]}"; do
     in_the_middle "$change" -a
     expect_status 0
-    same src dst
+    same src/big dst/big
 done
 # ctime alone tells: the size is the same, and the mtime was put back.
 in_the_middle "${changes[3]}; touch -d @1000000000.5 src/big" -a
 expect_status 0
-same src dst
+same src/big dst/big
 # The same under a temporary name, and where the file is written into an old one.
 in_the_middle "${changes[1]}" -a --atomic
 expect_status 0
-same src dst
+same src/big dst/big
 prepare='mkdir dst; echo old >dst/big'
 for change in "${changes[@]}"; do
     in_the_middle "$change" -a
     expect_status 0
-    same src dst
+    same src/big dst/big
     in_the_middle "$change" -a --inplace
     expect_status 0
-    same src dst
+    same src/big dst/big
 done
 prepare=
 
@@ -123,7 +123,10 @@ for change in "${changes[@]}"; do
     expect_summary errors 0
     [ "$(wc -l <"$ERR")" = 1 ] || fail "not one line for one file"
     expect_err "big'"
-    [ "$(stat -c %.9Y dst/big)" = "$before" ] || fail "the copy has not the time from before"
+    # What became shorter than it was cannot be copied as it was: then there may be no copy.
+    if [ -e dst/big ] || [ "$(stat -c %s src/big)" -ge $size ]; then
+        [ "$(stat -c %.9Y dst/big)" = "$before" ] || fail "the copy has not the time from before"
+    fi
     pcopy -a src dst
     expect_status 0
     same src dst
@@ -155,7 +158,7 @@ for attempt in 1 2 3 4 5; do
     perl -e '
         open my $file, "+<", "src/big" or die;
         while (1) {
-            sysseek $file, $n++ % 100000000, 0;
+            sysseek $file, $n++ % 50000000, 0;
             syswrite $file, "x";
         }' &
     writer=$!

@@ -481,24 +481,31 @@ case_names() {
     same src dst names,bytes
 }
 
-# What looks like a temporary name of pcopy and is not one of a killed run.
+# What looks like a temporary name and is none of a killed run: in the source (which may have been
+# the destination of one), or at the destination without being one of pcopy.
 property look_alikes 'files that are named like temporary files of the copier'
 case_look_alikes() {
     local name
     mkdir -p src/dir dst/dir
-    for name in .file.pcopy-0badcafe .file.aBcDeF file.partial .pcopy-00000000 \
-        .x.pcopy-0123456789abcdef; do
+    for name in .file.pcopy-0badcafe .file.pcopy-0badcafe-3ffffff-0 .pcopy-0badcafe-3ffffff-0 \
+        .file.aBcDeF file.partial .pcopy-00000000 .x.pcopy-0123456789abcdef; do
         echo "$name" >"src/$name"
         echo "$name" >"src/dir/$name"
     done
     echo file >src/file
-    echo mine >dst/dir/.mine.pcopy-notes
+    age
+    for name in .mine.pcopy-notes .mine.pcopy-2-1-0-final .mine.pcopy-1-2 mine.pcopy-1-3ffffff-0; do
+        echo mine >"dst/dir/$name"
+        touch -d @1000000000 "dst/dir/$name"
+    done
     copies
     same src/dir/.file.pcopy-0badcafe dst/dir/.file.pcopy-0badcafe
-    [ "$(cat dst/dir/.mine.pcopy-notes)" = mine ] || fail "a file of somebody else is gone"
-    rm dst/dir/.mine.pcopy-notes
-    age
+    for name in .mine.pcopy-notes .mine.pcopy-2-1-0-final .mine.pcopy-1-2 mine.pcopy-1-3ffffff-0; do
+        [ "$(cat "dst/dir/$name")" = mine ] || fail "a file of somebody else is gone: $name"
+        rm "dst/dir/$name"
+    done
     echo newer >src/file
+    echo newer >src/dir/more
     copies
     same src dst names,bytes
 }
