@@ -11,14 +11,17 @@ SWAP=${SWAP:-$(dirname "$TREECMP")/swap}
 # How long each of the races below goes on. One round in a few is a hit where there is a hole.
 budget=${RACE_SECONDS:-2}
 dirs=12
+files=1024
+threads=16
 
 # plant DIR WORD: a tree in which each kind of entry is there often enough to be hit. WORD is what
 # its files say.
 plant() {
     local i
     for ((i = 0; i < dirs; i++)); do
-        mkdir -p "$1/d$i/sub"
-        echo "$2" | tee "$1/d$i/file" "$1/d$i/sub/file" "$1/d$i/sub/other" "$1/f$i" >/dev/null
+        mkdir -p "$1/d$i/sub/1/2/3"
+        echo "$2" | tee "$1/d$i/file" "$1/d$i/sub/file" "$1/d$i/sub/1/file" \
+            "$1/d$i/sub/1/2/3/file" "$1/f$i" >/dev/null
         chmod 711 "$1/d$i"
         mkfifo -m 626 "$1/d$i/fifo" "$1/p$i"
     done
@@ -74,7 +77,9 @@ race() {
         "$reset"
         "$SWAP" "${how[@]}" 60 "${pairs[@]}" >swaps &
         swapper=$!
-        pcopy -a -j 16 --walkers=4 --fsync=none "$@" src dst
+        # With few open files directories are closed and opened again all the time.
+        run bash -c 'ulimit -n "$1"; shift; exec "$@"' - "$files" \
+            "$PCOPY" -a -j "$threads" --fsync=none "$@" src dst
         kill "$swapper"
         wait "$swapper"
         swaps=$((swaps + $(cat swaps)))
@@ -114,8 +119,13 @@ for how in '' -m; do
     pairs src dir sub file
     race "src${how[*]}" fresh_source no_secret
 done
-# A file at the end of a link is read only while its name is not one of a directory: only files.
 how=()
+files=40
+threads=4
+race 'src, few open files' fresh_source no_secret
+files=1024
+threads=16
+# Fewer pairs, so that each is swapped more often while it is copied.
 pairs src file
 race 'src, files' fresh_source no_secret
 
@@ -174,7 +184,13 @@ how=(-m)
 race 'dst, new -m' no_destination outside_untouched
 race 'dst, old -m' old_destination outside_untouched
 how=()
-# The mode of a FIFO is set by its name.
+files=40
+threads=4
+race 'dst, new, few open files' no_destination outside_untouched
+race 'dst, old, few open files' old_destination outside_untouched
+files=1024
+threads=16
+# What is set of a FIFO could be set by its name.
 pairs dst fifo
 race 'dst, FIFOs' no_destination outside_untouched
 pairs dst dir sub file

@@ -661,6 +661,19 @@ case_force_dir_for_symlink() {
     expect_outside_untouched
 }
 
+# What has to give way may have the source in it.
+property force_source_below 'with --force: never removes the source itself'
+case_force_source_below() {
+    mkdir -p dst/name/source
+    echo precious >dst/name/source/name
+    echo precious >dst/name/source/other
+    SRC=dst/name/source
+    copy --force
+    [ "$(cat dst/name/source/other)" = precious ] || fail "the source was removed"
+    [ "$(cat dst/name/source/name)" = precious ] || fail "the source was removed"
+    expect_partial
+}
+
 property symlink_for_dir 'a symbolic link where a directory must be is never followed'
 case_symlink_for_dir() {
     local link
@@ -1276,6 +1289,10 @@ case_lost_xattr_strict() {
 property lost_times 'times that the destination cannot hold: said once'
 case_lost_times() {
     make_fine_times
+    said_once 'time'
+    # Half a second is lost there too.
+    find src -depth -exec touch -d @1234567890.5 {} +
+    rm -rf lesser/dst
     said_once 'time'
 }
 
