@@ -9,7 +9,7 @@ SWAP=${SWAP:-$(dirname "$TREECMP")/swap}
 [ -x "$SWAP" ] || fail "no $SWAP: build it, or set SWAP"
 
 # How long each of the races below goes on. One round in a few is a hit where there is a hole.
-budget=${RACE_SECONDS:-2}
+budget=${RACE_SECONDS:-1}
 dirs=12
 files=1024
 threads=16
@@ -69,7 +69,7 @@ pairs() {
 # race NAME RESET CHECK OPTION...: copies src to dst again and again while `pairs` are swapped;
 # RESET is called before and CHECK after each copy.
 race() {
-    local name=$1 reset=$2 check=$3 end rounds=0 swaps=0 swapper
+    local name=$1 reset=$2 check=$3 end n rounds=0 swaps=0 swapper
     shift 3
     hits=0
     end=$((SECONDS + budget))
@@ -82,7 +82,9 @@ race() {
             "$PCOPY" -a -j "$threads" --fsync=none "$@" src dst
         kill "$swapper"
         wait "$swapper"
-        swaps=$((swaps + $(cat swaps)))
+        # Nothing, if it was ended before it had begun.
+        n=$(cat swaps)
+        swaps=$((swaps + ${n:-0}))
         rounds=$((rounds + 1))
         case $status in
         0) ;;

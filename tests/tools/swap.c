@@ -1,28 +1,33 @@
 /*
  * swap [-m] SECONDS A B [A B]...
  *
- * The attacker of the tests on races: exchanges the names A and B of each pair, and back, as fast
- * as it can, until SIGTERM or SECONDS are over. So at half of all moments each name is the other
- * thing: a directory and a symbolic link out of the tree, say. Prints how often it has exchanged.
+ * The attacker of the tests on races: exchanges the names A and B of all pairs, one pair after the
+ * other, again and again, until SIGTERM or SECONDS are over. At half of all moments a name is the
+ * other thing: a symbolic link out of the tree and no directory, say. Prints how often it has
+ * exchanged.
  *
  * By default both names change in one step (RENAME_EXCHANGE). With -m A is moved away, B to A, and
  * both back: then there are moments at which A does not exist, and others can make one.
  *
  * What the program under test does in between is none of our business: a name that is missing is
- * left for the next time, and what it has put in our way is moved aside, as A.N. At the end every
- * pair that can be is as it was in the beginning.
+ * left for the next time, and what it has put in our way is moved aside, as A.N.
+ *
+ * A pair may lie below another one. Nothing is renamed through a symbolic link, or this would do
+ * itself what it is to prove of others.
  */
 
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,9 +39,41 @@ static void on_signal(int number)
     stop = 1;
 }
 
-static bool in_the_way(int error)
+/* Opens the directory of a path, and gives out the name in it. -1: there is none. */
+static int open_parent(const char *path, const char **name)
 {
-    return error == EEXIST || error == ENOTEMPTY || error == EISDIR || error == ENOTDIR;
+    const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                                 .resolve = RESOLVE_NO_SYMLINKS};
+    char parent[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
+    }
+    *name = slash != NULL ? slash + 1 : path;
+    return (int)syscall(SYS_openat2, AT_FDCWD, parent, &how, sizeof how);
+}
+
+/* renameat2, but not through symbolic links. 0 or -1, as there. */
+static int rename_names(const char *from, const char *to, unsigned flags)
+{
+    const char *from_name;
+    const char *to_name;
+    int from_dir = open_parent(from, &from_name);
+    int to_dir = open_parent(to, &to_name);
+    int result = -1;
+    int error = ENOENT;
+    if (from_dir >= 0 && to_dir >= 0) {
+        result = renameat2(from_dir, from_name, to_dir, to_name, flags);
+        error = errno;
+    }
+    if (from_dir >= 0) {
+        close(from_dir);
+    }
+    if (to_dir >= 0) {
+        close(to_dir);
+    }
+    errno = error;
+    return result;
 }
 
 /* from becomes to; something else that is there is moved aside. */
@@ -45,33 +82,29 @@ static bool move(const char *from, const char *to)
     static unsigned long number;
     char aside[PATH_MAX];
     for (int tries = 0; tries < 3; tries++) {
-        if (rename(from, to) == 0) {
+        if (rename_names(from, to, RENAME_NOREPLACE) == 0) {
             return true;
         }
-        if (!in_the_way(errno)) {
+        if (errno != EEXIST) {
             return false;
         }
         snprintf(aside, sizeof aside, "%s.%lu", to, ++number);
-        rename(to, aside);
+        rename_names(to, aside, 0);
     }
     return false;
 }
 
-static unsigned long exchange_twice(const char *a, const char *b)
+static bool exchange(const char *a, const char *b)
 {
-    unsigned long done = 0;
-    for (int i = 0; i < 2; i++) {
-        done += renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
-    }
-    return done;
+    return rename_names(a, b, RENAME_EXCHANGE) == 0;
 }
 
-static unsigned long move_and_back(const char *a, const char *b)
+static bool move_and_back(const char *a, const char *b)
 {
     char away[PATH_MAX];
     snprintf(away, sizeof away, "%s.away", b);
-    if (rename(a, away) != 0) {
-        return 0;
+    if (rename_names(a, away, RENAME_NOREPLACE) != 0) {
+        return false;
     }
     bool moved = move(b, a);
     if (moved) {
@@ -98,8 +131,7 @@ int main(int argc, char **argv)
     unsigned long done = 0;
     while (stop == 0 && time(NULL) <= end) {
         for (int i = first + 1; i < argc; i += 2) {
-            done +=
-                moving ? move_and_back(argv[i], argv[i + 1]) : exchange_twice(argv[i], argv[i + 1]);
+            done += moving ? move_and_back(argv[i], argv[i + 1]) : exchange(argv[i], argv[i + 1]);
         }
     }
     printf("%lu\n", done);
