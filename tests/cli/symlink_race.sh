@@ -11,6 +11,7 @@ SWAP=${SWAP:-$(dirname "$TREECMP")/swap}
 # How long each of the races below goes on. One round in a few is a hit where there is a hole.
 budget=${RACE_SECONDS:-1}
 dirs=12
+fifos=60
 files=1024
 threads=16
 
@@ -23,8 +24,10 @@ plant() {
         echo "$2" | tee "$1/d$i/file" "$1/d$i/sub/file" "$1/d$i/sub/1/file" \
             "$1/d$i/sub/1/2/3/file" "$1/f$i" >/dev/null
         chmod 711 "$1/d$i"
-        mkfifo -m 626 "$1/d$i/fifo" "$1/p$i"
+        mkfifo -m 626 "$1/d$i/fifo"
     done
+    # More of these: the moment between making and finishing one is short.
+    (cd "$1" && eval mkfifo -m 626 "p{1..$fifos}")
     if is_root; then
         chown 1234:5678 "$1"/p* "$1"/d*/file "$1"/d0
     fi
@@ -41,6 +44,8 @@ links() {
             ln -s "$PWD/$1/d$i" "links_to_$1/d$i"
             ln -s "$PWD/$1/d$i/sub" "links_to_$1/d$i-sub"
             ln -s "$PWD/$1/f$i" "links_to_$1/f$i"
+        done
+        for ((i = 1; i <= fifos; i++)); do
             ln -s "$PWD/$1/p$i" "links_to_$1/p$i"
         done
     fi
@@ -58,11 +63,13 @@ pairs() {
             dir) pairs+=("$tree/d$i" "links/d$i") ;;
             sub) pairs+=("$tree/d$i/sub" "links/d$i-sub") ;;
             file) pairs+=("$tree/f$i" "links/f$i") ;;
-            fifo) pairs+=("$tree/p$i" "links/p$i") ;;
             # A directory that a file replaces.
             gone) pairs+=("$tree/f$i/sub" "links/d$i-sub") ;;
             esac
         done
+    done
+    [[ " $* " != *' fifo '* ]] || for ((i = 1; i <= fifos; i++)); do
+        pairs+=("$tree/p$i" "links/p$i")
     done
 }
 
