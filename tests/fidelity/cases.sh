@@ -252,15 +252,14 @@ case_symlink_times() {
     same src dst names,mtime
 }
 
-property hard_links 'hard links between files'
+property hard_links 'hard links between files, also between many'
 case_hard_links() {
-    local i
     mkdir -p src/a src/b/c
     make_file src/a/one 5000
-    for i in {1..60}; do
-        ln src/a/one "src/a/one$i"
-        ln src/a/one "src/b/c/one$i"
-    done
+    # So many that a copier that cuts the tree into lists has cut here.
+    perl -e 'for (1 .. 2000) {
+        link "src/a/one", "src/a/one$_" and link "src/a/one", "src/b/c/one$_" or die $!
+    }' || skip 'no hard links here'
     : >src/empty
     ln src/empty src/b/empty
     # The same bytes, and still another file.
@@ -940,6 +939,19 @@ case_second_run() {
     same src dst names,bytes,mtime
 }
 
+property second_run_coarse 'a second run does so where times are kept in whole seconds'
+case_second_run_coarse() {
+    make_fine_times
+    DST=lesser/dst
+    copy
+    find lesser/dst ! -type d -printf '%p %i %C@\n' | sort >want
+    # ctime is in seconds too.
+    sleep 1.1
+    copy
+    find lesser/dst ! -type d -printf '%p %i %C@\n' | sort >got
+    cmp -s want got || fail "$(diff want got | grep -c '^>') of $(wc -l <want) were made again"
+}
+
 property second_run_metadata 'a second run brings mode and owner of a file whose data is equal'
 case_second_run_metadata() {
     mkdir src
@@ -1099,6 +1111,7 @@ case_unreadable() {
     echo file >src/dir/readable
     echo file >src/open/file
     echo file >src/zz
+    ! is_root || chown -R 65534:65534 src
     chmod 000 src/dir/closed src/dir/unreadable
     copy_as_nobody
     local file
@@ -1217,6 +1230,9 @@ case_no_window() {
 
 # ---- what the destination cannot hold
 
+# One peer says this always.
+noise="can't access tty"
+
 # Everything of src is copied to lesser/dst, which cannot hold it: that is said.
 said_once() {
     DST=lesser/dst
@@ -1226,7 +1242,7 @@ said_once() {
         [ "$(wc -l <"$ERR")" = 1 ] || fail "$(wc -l <"$ERR") lines on stderr instead of 1"
         grep -qiE "$1" "$ERR" || fail "it does not say what is lost: $1"
     else
-        [ -s "$ERR" ] || [ "$status" != 0 ] || fail "nothing is said"
+        grep -qv "$noise" "$ERR" || [ "$status" != 0 ] || fail "nothing is said"
     fi
     same src lesser/dst names,bytes
 }
@@ -1281,7 +1297,7 @@ make_vfat() {
     mount_lesser vfat
 }
 
-property lost_acl 'ACLs that the destination cannot hold: said once'
+property lost_acl 'ACLs that the destination cannot hold are not lost in silence'
 case_lost_acl() {
     make_acls
     said_once 'ACL'
@@ -1293,7 +1309,7 @@ case_lost_acl_strict() {
     said_strictly 'ACL'
 }
 
-property lost_xattr 'extended attributes that the destination cannot hold: said once'
+property lost_xattr 'extended attributes that the destination cannot hold are not lost in silence'
 case_lost_xattr() {
     make_attributes
     said_once 'attribute|xattr'
@@ -1305,7 +1321,7 @@ case_lost_xattr_strict() {
     said_strictly 'attribute|xattr'
 }
 
-property lost_times 'times that the destination cannot hold: said once'
+property lost_times 'times that the destination cannot hold are not lost in silence'
 case_lost_times() {
     make_fine_times
     said_once 'time'
@@ -1332,7 +1348,7 @@ case_lost_owner_strict() {
     grep -qi 'owner' "$ERR" || fail "it does not say what is lost"
 }
 
-property lost_holes 'a destination without holes and owners (vfat): said once for each'
+property lost_holes 'holes and owners that the destination cannot hold are not either (vfat)'
 case_lost_holes() {
     make_vfat
     DST=lesser/dst
@@ -1343,7 +1359,7 @@ case_lost_holes() {
         [ "$(grep -ci hole "$ERR")" = 1 ] || fail "holes are not spoken of, or more than once"
         [ "$(sort "$ERR" | uniq -d | wc -l)" = 0 ] || fail "something is said twice"
     else
-        [ -s "$ERR" ] || [ "$status" != 0 ] || fail "nothing is said"
+        grep -qv "$noise" "$ERR" || [ "$status" != 0 ] || fail "nothing is said"
     fi
 }
 
