@@ -149,6 +149,29 @@ for change in 'mkdir src/big; echo file >src/big/file' 'ln -s ../outside/file sr
     ! grep -q -r -D skip SECRET dst || fail "a symbolic link was followed"
 done
 
+# ---- the same where the file has other names: those are still what they were
+
+mkdir template/dir
+ln template/big template/dir/again
+ln template/big template/zz_again
+touch -d @1000000000.5 template/dir template
+for change in "${changes[@]}" 'rm src/big' 'rm src/big; mkdir src/big' \
+    'rm src/big; ln -s other src/big'; do
+    in_the_middle "$change" -a
+    case $status in
+    0 | 23 | 24) ;;
+    *) fail "exit status $status" ;;
+    esac
+    # Which name is copied and which are linked is chance; either the file was read under another
+    # one, or it was noticed.
+    [ "$status" != 0 ] || same src dst names,bytes,links
+    for name in dir/again zz_again; do
+        cmp -s src/$name dst/$name || grep -qF "$name'" "$ERR" ||
+            fail "$name is missing or has other data, and nothing is said"
+    done
+done
+rm -r template/dir template/zz_again
+
 # ---- never still: the last try is kept, as changed
 
 # It busily changes one byte; its time goes on with the clock.
