@@ -84,14 +84,18 @@ race() {
         "$reset"
         "$SWAP" "${how[@]}" 60 "${pairs[@]}" >swaps &
         swapper=$!
+        # Before it is a program of its own, a signal would end it as a copy of this shell, with all
+        # that this shell does at its end.
+        until [ -s swaps ]; do
+            kill -0 "$swapper" 2>/dev/null || fail "$SWAP has not begun"
+        done
         # With few open files directories are closed and opened again all the time.
         run bash -c 'ulimit -n "$1"; shift; exec "$@"' - "$files" \
             "$PCOPY" -a -j "$threads" --fsync=none "$@" src dst
         kill "$swapper"
         wait "$swapper"
-        # Nothing, if it was ended before it had begun.
-        n=$(cat swaps)
-        swaps=$((swaps + ${n:-0}))
+        n=$(tail -n 1 swaps)
+        swaps=$((swaps + n))
         rounds=$((rounds + 1))
         case $status in
         0) ;;

@@ -3,8 +3,8 @@
  *
  * The attacker of the tests on races: exchanges the names A and B of all pairs, one pair after the
  * other, again and again, until SIGTERM or SECONDS are over. At half of all moments a name is the
- * other thing: a symbolic link out of the tree and no directory, say. Prints how often it has
- * exchanged.
+ * other thing: a symbolic link out of the tree and no directory, say. Prints a line when it begins,
+ * and in the end how often it has exchanged.
  *
  * By default both names change in one step (RENAME_EXCHANGE). With -m A is moved away, B to A, and
  * both back: then there are moments at which A does not exist, and others can make one.
@@ -126,6 +126,9 @@ int main(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
+
+    puts("begins");
+    fflush(stdout);
 
     time_t end = time(NULL) + strtol(argv[first], NULL, 10);
     unsigned long done = 0;
