@@ -21,8 +21,7 @@
  *   open_node() checks that the handle is of what was made. Only rename and unlink name it again.
  *
  * TEMPORARY NAMES are ".NAME.pcopy-HOST-PID-N". A process that is killed leaves them; the next run
- * on that host sees that no process PID is there and removes them. HOST covers the PID namespace,
- * so that containers do not take each other's for their own.
+ * on that host sees that no process PID is there and removes them. HOST is of pc_sys_host().
  */
 #include "pcopy/copy.h"
 
@@ -35,12 +34,10 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "pcopy/remove.h"
 
 static const char SHORTER[] = "the file became shorter while it was read";
-static const char RETYPED[] = "its type changed while the tree was read";
 
 /* The buffer also takes two targets of symbolic links, to compare them. */
 #define TARGETS ((size_t)2 * PATH_MAX)
@@ -63,18 +60,12 @@ struct job {
 
 int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config)
 {
-    char name[HOST_NAME_MAX + 32] = "";
-    struct stat ns;
-    *c = (struct pc_copier){.config = config};
+    *c = (struct pc_copier){.config = config, .host = pc_sys_host()};
     /* Page-aligned, for the sake of file systems that can then move whole pages. */
     const size_t size = config->buffer_size > TARGETS ? config->buffer_size : TARGETS;
     c->buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
     if (!c->buffer)
         return -ENOMEM;
-    gethostname(name, HOST_NAME_MAX);
-    if (pc_sys_stat_path("/proc/self/ns/pid", true, &ns) == 0)
-        snprintf(name + strlen(name), 32, "/%llu", (unsigned long long)ns.st_ino);
-    c->host = (uint32_t)XXH3_64bits(name, strlen(name));
     return 0;
 }
 
@@ -161,8 +152,9 @@ static bool is_leftover(const struct pc_copier *c, struct pc_handle dir, const c
         return false;
     if (host == c->host)
         return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    /* Not the mtime, which is that of the source just before the rename. */
     return pc_sys_stat_at(dir, name, &st) == 0 && S_ISREG(st.st_mode) &&
-           st.st_mtim.tv_sec + (time_t)24 * 60 * 60 < time(NULL);
+           st.st_ctim.tv_sec + (time_t)24 * 60 * 60 < time(NULL);
 }
 
 /* True if the source has that name too: then it is as good as any. */
@@ -283,6 +275,15 @@ static bool copy_data(struct job *j)
     if ((uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size)
         return copy_sparse(j);
     return copy_range(j, 0, j->src.st_size);
+}
+
+/* Notes that there is no copy because the source is not what it was. */
+static bool changed(const struct job *j, const char *why)
+{
+    fail(j->r, PC_SOURCE, "copy", -ESTALE);
+    j->r->outcome = PC_CHANGED;
+    j->r->why = why;
+    return false;
 }
 
 /*
@@ -668,11 +669,7 @@ static bool open_source(struct job *j)
         err = pc_sys_stat(j->from, &j->src);
     }
     if ((!err && (j->src.st_mode & S_IFMT) != e->type) || err == -ELOOP || err == -ENXIO) {
-        j->r->why = RETYPED;
-        j->r->outcome = PC_CHANGED;
-        j->r->err = -EINVAL;
-        j->r->operation = operation;
-        return false;
+        return changed(j, "its type changed while the tree was read");
     }
     if (!err && S_ISLNK(j->src.st_mode)) {
         operation = "read symbolic link";
@@ -717,10 +714,16 @@ static void copy_from(struct job *j)
         complete(j, first, last_try);
         if (j->r->outcome != PC_CHANGED || last_try)
             break;
+        const struct stat before = j->src;
         close_source(j);
         *j->r = (struct pc_result){.outcome = PC_ABANDONED, .end = end};
         if (!open_source(j))
             break;
+        if (j->e->group && !is_same_file(&j->src, &before)) {
+            /* The other names of the group are those of the file that was here before. */
+            changed(j, "another file has taken its place while it was read");
+            break;
+        }
     }
     pc_tree_close(j->e->dir, end);
 }

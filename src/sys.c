@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
@@ -23,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 static int (*fault_hook)(const char *call);
 
@@ -57,6 +59,23 @@ static const char *proc_path(struct pc_handle h, char out[PROC_PATH])
 {
     snprintf(out, PROC_PATH, "/proc/self/fd/%d", h.fd);
     return out;
+}
+
+uint32_t pc_sys_host(void)
+{
+    char text[HOST_NAME_MAX + 128] = "";
+    struct stat ns;
+    gethostname(text, HOST_NAME_MAX);
+    const int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const size_t length = strlen(text);
+        const ssize_t n = read(fd, text + length, 64);
+        text[length + (n > 0 ? (size_t)n : 0)] = '\0';
+        close(fd);
+    }
+    if (stat("/proc/self/ns/pid", &ns) == 0)
+        snprintf(text + strlen(text), 32, "/%llu", (unsigned long long)ns.st_ino);
+    return (uint32_t)XXH3_64bits(text, strlen(text));
 }
 
 static int open_at(struct pc_handle dir, const char *name, int flags, mode_t mode,

@@ -66,6 +66,13 @@ struct pc_listing {
 };
 
 /*
+ * A number that tells this host from others, as far as process IDs are concerned: of its name, its
+ * machine-id(5), and the PID namespace (containers). Never fails: what cannot be had does not
+ * count.
+ */
+uint32_t pc_sys_host(void);
+
+/*
  * Directory or file named by the user, any number of components, symbolic links followed.
  * O_DIRECTORY is demanded, so a file gives -ENOTDIR. A `place` is opened as by pc_sys_open_place(),
  * else the directory can be listed.

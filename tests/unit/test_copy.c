@@ -31,6 +31,18 @@ static struct {
 
 static const char *const labels[2] = {"src", "dst"};
 
+static time_t seconds_ahead;
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec += seconds_ahead;
+    if (out)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
 static int setup(void **state)
 {
     unsigned bad;
@@ -616,7 +628,7 @@ static void what_has_another_type_than_listed_is_not_copied(void **state)
     MUST(mkfifo("src/fifo", 0600) == 0);
     put_dir("src/d");
     assert_int_equal(copy_in(all.root->dir, "link", S_IFREG), PC_CHANGED);
-    assert_int_equal(all.result.err, -EINVAL);
+    assert_int_equal(all.result.err, -ESTALE);
     assert_int_equal(copy_in(all.root->dir, "fifo", S_IFREG), PC_CHANGED); /* and does not block */
     assert_string_equal(all.result.why, "its type changed while the tree was read");
     assert_int_equal(all.result.end, PC_SOURCE);
@@ -1243,8 +1255,6 @@ static void below_a_file_in_the_way_one_failure_is_told(void **state)
 static void temporary_names_of_the_dead_are_removed(void **state)
 {
     (void)state;
-    struct pc_entry *d = new_dir("d");
-    put_dir("dst/d");
     const pid_t child = fork();
     MUST(child >= 0);
     if (child == 0)
@@ -1254,36 +1264,43 @@ static void temporary_names_of_the_dead_are_removed(void **state)
     const struct {
         unsigned host;
         int pid;
-        bool old;
         bool left;
+        bool left_next_day;
         const char *before;
         const char *after;
     } table[] = {
         {host, child, false, false, ".f.pcopy-", "-1"},
-        {host, getpid(), false, true, ".f.pcopy-", "-2"},
-        {host + 1, child, false, true, ".f.pcopy-", "-3"},
-        {host + 1, child, true, false, ".f.pcopy-", "-4"},
+        {host, getpid(), true, true, ".f.pcopy-", "-2"},
+        {host + 1, child, true, false, ".f.pcopy-", "-3"},
         {host, child, true, true, "f.pcopy-", "-5"},
         {host, child, true, true, ".f.pcopy-", "-6.c"},
         {host, child, true, true, ".pcopy-", "-7"},
-        {host, child, true, false, ".a.pcopy-1.pcopy-", "-ffff"},
+        {host, child, true, true, ".in-source.pcopy-", "-8"},
+        {host, child, false, false, ".a.pcopy-1.pcopy-", "-ffff"},
     };
     const size_t count = sizeof table / sizeof table[0];
     char path[128];
+    struct pc_entry *d = new_dir("d");
+    put_dir("dst/d");
     for (size_t i = 0; i < count; i++) {
         snprintf(path, sizeof path, "dst/d/%s%08x-%x%s", table[i].before, table[i].host,
                  (unsigned)table[i].pid, table[i].after);
         put(path, "x");
-        if (table[i].old)
-            set_mtime(path, time(NULL) - (time_t)25 * 3600, 0);
     }
+    snprintf(path, sizeof path, "src/d/.in-source.pcopy-%08x-%x-8", host, (unsigned)child);
+    put(path, "x");
     pc_copy_entry(&all.copier, d, &all.result);
-    pc_copy_dir(&all.copier, d->dir, &all.result);
-    for (size_t i = 0; i < count; i++) {
-        snprintf(path, sizeof path, "dst/d/%s%08x-%x%s", table[i].before, table[i].host,
-                 (unsigned)table[i].pid, table[i].after);
-        if (is_there(path) != table[i].left)
-            fail_msg("%s is %s", path, table[i].left ? "gone" : "left");
+    for (int day = 0; day < 2; day++) {
+        seconds_ahead = day * 25 * 3600;
+        pc_copy_dir(&all.copier, d->dir, &all.result);
+        seconds_ahead = 0;
+        for (size_t i = 0; i < count; i++) {
+            snprintf(path, sizeof path, "dst/d/%s%08x-%x%s", table[i].before, table[i].host,
+                     (unsigned)table[i].pid, table[i].after);
+            const bool left = day ? table[i].left_next_day : table[i].left;
+            if (is_there(path) != left)
+                fail_msg("%s is %s, day %d", path, left ? "gone" : "left", day);
+        }
     }
     finish(d);
 }
