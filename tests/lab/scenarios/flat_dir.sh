@@ -7,7 +7,7 @@ set -u
 
 make_tree /lab/src/tree 1 500 4096
 race_head
-for _ in 1 2 3 4 5; do
+for ((round = 0; round < ${ROUNDS:-5}; round++)); do
     race /lab/src/tree/d1 /lab/1 500 pcopy1 pcopy3
 done
 echo
