@@ -59,10 +59,10 @@ enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigne
  * directory, which the client holds across the round trip of each CREATE. Directories start at
  * different mount points, so that many small ones are spread as well.
  *
- * Measured against keeping each directory to one mount point (NFSv3, three mounts, 10 ms, 500 files;
- * docs/BENCHMARKS.md): in one directory 4.8 s against 11.8 s; in 20 directories no difference in
- * seconds, though 0.6 calls more for each file, because what one mount changes makes the others ask
- * for ACCESS again.
+ * Measured against keeping each directory to one mount point (NFSv3, three mounts, 10 ms, 500
+ * files; docs/BENCHMARKS.md): in one directory 4.8 s against 11.8 s; in 20 directories no
+ * difference in seconds, though 0.6 calls more for each file, because what one mount changes makes
+ * the others ask for ACCESS again.
  */
 unsigned pc_mounts_pick(const struct pc_mounts *m, size_t dir, size_t entry);
 
