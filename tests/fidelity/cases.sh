@@ -76,6 +76,9 @@ case_holes() {
     make_sparse src/many 30000000 0 2000000 4000000 6000000 8000000 10000000 12000000
     make_sparse src/large 4300000000 4299990000
     [ "$(stat -c %b src/middle)" -lt 1000 ] || skip 'no holes here'
+    # NFS before 4.2 has holes, but does not tell where.
+    perl -e 'open(my $f, "<", "src/all_hole"); exit(sysseek($f, 0, 3) ? 1 : 0)' ||
+        skip 'holes are not told here'
     copies
     same src dst names,bytes
     # What XFS allocates ahead, and what is not yet written, must not decide.
@@ -759,6 +762,7 @@ case_reader_keeps_old() {
     exec 9<dst/file
     copies
     [ "$(cat <&9)" = old ] || fail "a file was overwritten under its reader"
+    exec 9<&- # NFS keeps the old one under a name of its own until then
     same src dst names,bytes
     ! is_pcopy || no_temporary dst
 }
