@@ -114,6 +114,18 @@ int pc_mounts_agree(const struct pc_mounts *m, const char *path, bool writable, 
     return err;
 }
 
+/*
+ * True if a mount has several connections: to one address (nconnect), or to all addresses of the
+ * server that its client knows, which its calls then go round (max_connect; nfs(5)).
+ */
+static bool has_connections(const char *options)
+{
+    char value[16];
+    return (pc_mounts_option(options, "max_connect", value, sizeof value) ||
+            pc_mounts_option(options, "nconnect", value, sizeof value)) &&
+           strtoul(value, NULL, 10) > 1;
+}
+
 enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigned *other)
 {
     enum pc_sharing sharing = PC_SHARING_NOTHING;
@@ -127,7 +139,8 @@ enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigne
     if (!m->paths || pc_sys_fs(m->handles[i], &fs) != 0 || !fs.network ||
         pc_sys_stat(m->handles[i], &mine) != 0 || pc_sys_mount_info(m->handles[i], &info) != 0)
         return sharing;
-    const bool addressed = pc_mounts_option(info.options, "addr", address, sizeof address);
+    const bool addressed = !has_connections(info.options) &&
+                           pc_mounts_option(info.options, "addr", address, sizeof address);
     for (unsigned j = 0; j < i; j++) {
         if (pc_sys_stat(m->handles[j], &st) == 0 && st.st_dev == mine.st_dev) {
             *other = j;
