@@ -393,22 +393,41 @@ static int make_path(struct work *w, unsigned i, const char *path, mode_t mode, 
     return err;
 }
 
+/* Opens a directory through mount `i`, making it at the destination, and asks what it is on. */
+static int open_on(struct work *w, struct pc_mounts *m, unsigned i, const char *path, mode_t mode,
+                   bool *made, struct pc_handle *out)
+{
+    struct pc_handle h;
+    struct pc_fs fs;
+    for (bool again = false;; again = true) {
+        int err = m == w->targets ? make_path(w, i, path, mode, made, out)
+                                  : open_in(m, i, path, false, out);
+        if (!err)
+            err = pc_sys_fs(*out, &fs);
+        if (!err)
+            m->network |= fs.network;
+        if (err != -ESTALE || again)
+            return err;
+        /* Removed behind the back of an NFS client that still believes in it. To open it in the
+         * ordinary way makes the kernel look it up anew (close-to-open consistency, nfs(5)). */
+        if (pc_handle_open(*out))
+            pc_sys_close(out);
+        if (open_in(m, i, path, false, &h) == 0)
+            pc_sys_close(&h);
+    }
+}
+
 /* Opens a directory of one side on all its mount points, and notes what messages call it. */
 static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode_t mode, bool *made,
                      struct pc_handle *handles, const char **labels)
 {
     for (unsigned i = 0; i < m->count; i++) {
-        struct pc_fs fs;
         labels[i] = shown(w, m, i, path);
         if (!labels[i])
             return refuse_errno(w, -ENOMEM, "open directory", path);
-        int err = m == w->targets ? make_path(w, i, path, mode, made, &handles[i])
-                                  : open_in(m, i, path, false, &handles[i]);
-        if (!err)
-            err = pc_sys_fs(handles[i], &fs);
+        const int err = open_on(w, m, i, path, mode, made, &handles[i]);
         if (err)
             return refuse_errno(w, err, "open directory", labels[i]);
-        m->network |= fs.network;
     }
     w->plan->network |= m->network;
     return 0;

@@ -90,33 +90,13 @@ static int open_at(struct pc_handle dir, const char *name, int flags, mode_t mod
     return 0;
 }
 
-/*
- * One look inside a directory that was opened with O_PATH, before many threads come: each of them
- * would ask the server for permission (ACCESS) as long as the client has no answer cached. Whether
- * we may is found out later.
- */
-static void look_inside(struct pc_handle place)
+/* Directory `path`, by openat2(2) if the way to it is restricted. */
+static int open_dir_once(struct pc_handle dir, const char *path, int flags, uint64_t resolve,
+                         struct pc_handle *out)
 {
-    int err;
-    RETRY(err, "faccessat", faccessat(place.fd, ".", F_OK, 0));
-}
-
-int pc_sys_open_root(const char *path, bool place, struct pc_handle *out)
-{
-    const struct pc_handle here = {AT_FDCWD};
-    const int err = open_at(here, path, (place ? O_PATH : O_RDONLY) | O_DIRECTORY, 0, out);
-    if (!err && place)
-        look_inside(*out);
-    return err;
-}
-
-static int open_beneath(struct pc_handle dir, const char *path, bool place, uint64_t resolve,
-                        struct pc_handle *out)
-{
-    const struct open_how how = {
-        .flags = (unsigned)((place ? O_PATH : O_RDONLY) | O_DIRECTORY | O_CLOEXEC),
-        .resolve = resolve | RESOLVE_BENEATH,
-    };
+    if (!resolve)
+        return open_at(dir, path, flags, 0, out);
+    const struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = resolve};
     int fd;
     do {
         RETRY(fd, "openat2", (int)syscall(SYS_openat2, dir.fd, path, &how, sizeof how));
@@ -126,32 +106,68 @@ static int open_beneath(struct pc_handle dir, const char *path, bool place, uint
     if (fd < 0)
         return fd;
     out->fd = fd;
-    if (place)
-        look_inside(*out);
     return 0;
+}
+
+/*
+ * The same as a place. With O_PATH an NFS client answers from its cache, and never asks the server
+ * whether the directory is still that one. So there is one look inside. It also has the client ask
+ * for permission (ACCESS) once, before many threads come and each do so; whether we may is found
+ * out later. If the server no longer knows the directory, opening it in the ordinary way makes the
+ * kernel look up its name anew.
+ */
+static int open_place(struct pc_handle dir, const char *path, int flags, uint64_t resolve,
+                      struct pc_handle *out)
+{
+    for (bool again = false;; again = true) {
+        int inside;
+        int err = open_dir_once(dir, path, O_PATH | flags, resolve, out);
+        if (err)
+            return err;
+        RETRY(inside, "faccessat", faccessat(out->fd, ".", F_OK, 0));
+        if (inside != -ESTALE)
+            return 0;
+        pc_sys_close(out);
+        if (again)
+            return inside;
+        err = open_dir_once(dir, path, O_RDONLY | flags, resolve, out);
+        if (err)
+            return err;
+        pc_sys_close(out);
+    }
+}
+
+static int open_dir(struct pc_handle dir, const char *path, bool place, int flags, uint64_t resolve,
+                    struct pc_handle *out)
+{
+    return place ? open_place(dir, path, flags | O_DIRECTORY, resolve, out)
+                 : open_dir_once(dir, path, O_RDONLY | flags | O_DIRECTORY, resolve, out);
+}
+
+int pc_sys_open_root(const char *path, bool place, struct pc_handle *out)
+{
+    const struct pc_handle here = {AT_FDCWD};
+    return open_dir(here, path, place, 0, 0, out);
 }
 
 int pc_sys_open_beneath(struct pc_handle dir, const char *path, bool place, struct pc_handle *out)
 {
-    return open_beneath(dir, path, place, RESOLVE_NO_MAGICLINKS, out);
+    return open_dir(dir, path, place, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, out);
 }
 
 int pc_sys_reopen(struct pc_handle dir, const char *path, bool place, struct pc_handle *out)
 {
-    return open_beneath(dir, path, place, RESOLVE_NO_SYMLINKS, out);
+    return open_dir(dir, path, place, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, out);
 }
 
 int pc_sys_open_dir(struct pc_handle dir, const char *name, struct pc_handle *out)
 {
-    return open_at(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, out);
+    return open_dir(dir, name, false, O_NOFOLLOW, 0, out);
 }
 
 int pc_sys_open_place(struct pc_handle dir, const char *name, bool follow, struct pc_handle *out)
 {
-    const int err = open_at(dir, name, O_PATH | O_DIRECTORY | (follow ? 0 : O_NOFOLLOW), 0, out);
-    if (!err)
-        look_inside(*out);
-    return err;
+    return open_dir(dir, name, true, follow ? 0 : O_NOFOLLOW, 0, out);
 }
 
 int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out)

@@ -402,6 +402,11 @@ static int make(struct pc_tree *t, struct pc_dir *d, struct pc_handle parent, st
     if (made != 0 && made != -EEXIST)
         return made;
     int err = open_place(t, parent, d->name, h);
+    if (err == -ENOENT && made == -EEXIST) { /* what this mount believed in is gone */
+        made = pc_sys_mkdir(parent, d->name, d->make_mode);
+        if (made == 0 || made == -EEXIST)
+            err = open_place(t, parent, d->name, h);
+    }
     if (err == -ENOTDIR && made == -EEXIST && t->config.force) {
         err = pc_sys_unlink(parent, d->name);
         if (!err)

@@ -348,6 +348,41 @@ static void a_symbolic_link_is_followed_only_on_demand(void **state)
     pc_sys_close(&here);
 }
 
+static unsigned stale;  /* how often faccessat is still to fail so */
+static unsigned opened; /* calls of openat and openat2 */
+
+static int stale_at_first(const char *call)
+{
+    opened += strcmp(call, "openat") == 0 || strcmp(call, "openat2") == 0;
+    return strcmp(call, "faccessat") == 0 && stale && stale-- ? -ESTALE : 0;
+}
+
+static void a_place_that_the_server_no_longer_knows_is_looked_up_again(void **state)
+{
+    (void)state;
+    struct pc_handle h;
+    put_dir("d");
+    here = open_here(".");
+    const unsigned before = open_files();
+    for (unsigned times = 0; times < 3; times++) {
+        for (int way = 0; way < 3; way++) {
+            stale = times;
+            opened = 0;
+            pc_sys_set_fault(stale_at_first);
+            const int err = way == 0   ? pc_sys_open_place(here, "d", false, &h)
+                            : way == 1 ? pc_sys_open_beneath(here, "d", true, &h)
+                                       : pc_sys_open_root("d", true, &h);
+            pc_sys_set_fault(NULL);
+            assert_int_equal(err, times == 2 ? -ESTALE : 0);
+            assert_int_equal(opened, times == 0 ? 1 : 3);
+            if (!err)
+                pc_sys_close(&h);
+        }
+    }
+    assert_int_equal(open_files(), before);
+    pc_sys_close(&here);
+}
+
 static void a_path_is_opened_again_without_symbolic_links(void **state)
 {
     (void)state;
@@ -1099,6 +1134,7 @@ int main(void)
         SYS_TEST(what_cannot_be_opened_gets_its_mode_by_its_handle),
         SYS_TEST(a_symbolic_link_is_followed_only_on_demand),
         SYS_TEST(a_path_is_opened_again_without_symbolic_links),
+        SYS_TEST(a_place_that_the_server_no_longer_knows_is_looked_up_again),
         SYS_TEST(an_acl_that_was_handed_down_is_taken_off),
         SYS_TEST(a_range_is_copied_by_the_file_system_where_it_can),
         SYS_TEST(how_it_is_mounted_is_told),
