@@ -259,7 +259,7 @@ static int open_nearest(struct work *w, const char **at, struct pc_handle *out)
 static int go_up(struct pc_handle *h, struct stat *st)
 {
     struct pc_handle up;
-    struct stat above;
+    struct stat above = {0};
     /* As a place: one may pass through directories that one may not read. */
     int err = pc_sys_open_place(*h, "..", false, &up);
     if (err)
@@ -278,7 +278,7 @@ static int go_up(struct pc_handle *h, struct stat *st)
 static int check_inside(struct work *w, const struct operand *op)
 {
     struct pc_handle h = PC_HANDLE_NONE;
-    struct stat st;
+    struct stat st = {0};
     const char *at = op->target;
     int n = open_nearest(w, &at, &h);
     if (n == 0)
@@ -437,7 +437,7 @@ static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode
 static int note_above(struct pc_plan *p, struct pc_handle from)
 {
     struct pc_handle h;
-    struct stat st;
+    struct stat st = {0};
     int n = pc_sys_open_place(from, ".", false, &h);
     if (n)
         return n;
