@@ -1,9 +1,10 @@
 /*
  * One entry to disk.
  *
- *      source dir -> open, fstat -> [hard link? join its group] -> pick a mount -> destination dir
- *      -> create -> data -> [changed meanwhile? again] -> owner, xattrs, mode, ACL -> fsync
- *      -> times -> close -> [rename]
+ *      look at the destination -> open or stat the source -> [hard link? join its group]
+ *      -> [there and equal? done] -> pick a mount -> destination dir -> create -> data
+ *      -> [changed meanwhile? again] -> owner, xattrs, mode, ACL -> fsync -> times -> close
+ *      -> [rename]
  *
  * Links, symbolic links and special files take the same way without data. Everything runs on a copy
  * thread; copiers share nothing but the tree. A thread has at most two directories pinned and two
@@ -20,8 +21,7 @@
  * - What was made is named once, when it is made; after that it is its handle that counts, and
  *   open_node() checks that the handle is of what was made. Only rename and unlink name it again.
  *
- * TEMPORARY NAMES are ".NAME.pcopy-HOST-PID-N". A process that is killed leaves them; the next run
- * on that host sees that no process PID is there and removes them. HOST is of pc_sys_host().
+ * Temporary names are those of sweep.h, which finds them again after a process was killed.
  */
 #include "pcopy/copy.h"
 
@@ -48,8 +48,12 @@ struct job {
     struct pc_entry *e;
     struct pc_result *r;
     struct stat src;
-    struct pc_handle from; /* the source */
-    struct pc_handle dir;  /* the destination directory, pinned */
+    struct stat there; /* what has the name at the destination, if it `exists` */
+    bool exists;
+    bool sure;             /* that this is so now, not only in a listing */
+    bool pinned;           /* `dir` is */
+    struct pc_handle from; /* the source, unless a look was enough */
+    struct pc_handle dir;  /* the destination directory, for open_target() to open */
     struct pc_handle to;   /* the new file; others once they are made */
     struct stat now;       /* what it has */
     const char *name;      /* what it is made under: the entry's name, or `temporary` */
@@ -58,9 +62,9 @@ struct job {
     char temporary[NAME_MAX + 1];
 };
 
-int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config)
+int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config, void *owner)
 {
-    *c = (struct pc_copier){.config = config, .host = pc_sys_host()};
+    *c = (struct pc_copier){.config = config, .owner = owner};
     /* Page-aligned, for the sake of file systems that can then move whole pages. */
     const size_t size = config->buffer_size > TARGETS ? config->buffer_size : TARGETS;
     c->buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
@@ -99,6 +103,12 @@ static unsigned target_end(const struct pc_copy_config *config, const struct pc_
     return config->sources->count + e->mount;
 }
 
+/* The end through which a directory is made and gets its metadata. */
+static unsigned dir_end(const struct pc_copy_config *config, const struct pc_dir *dir)
+{
+    return config->sources->count + pc_mounts_pick(config->targets, dir->seq, 0);
+}
+
 static atomic_llong *granularity_of(const struct job *j)
 {
     return &j->c->config->granularity[target_end(j->c->config, j->e)];
@@ -109,81 +119,11 @@ static bool fail_target(const struct job *j, const char *operation, int err)
     return fail(j->r, target_end(j->c->config, j->e), operation, err);
 }
 
-#define MARK ".pcopy-"
-
-/* Gives the job a new temporary name. NAME is cut short where the whole would not fit. */
+/* Gives the job a new temporary name. */
 static void use_temporary_name(struct job *j)
 {
-    static atomic_uint made;
-    char tail[32];
-    const int n = snprintf(tail, sizeof tail, MARK "%08x-%x-%x", (unsigned)j->c->host,
-                           (unsigned)getpid(), atomic_fetch_add(&made, 1));
-    size_t room = strnlen(j->e->to, NAME_MAX - 1 - (size_t)n);
-    while (room > 1 && ((unsigned char)j->e->to[room] & 0xc0) == 0x80)
-        room--; /* not in the midst of a UTF-8 character: some file systems would refuse it */
-    snprintf(j->temporary, sizeof j->temporary, ".%.*s%s", (int)room, j->e->to, tail);
+    pc_sweep_name(&j->c->config->sweep, j->e->to, j->temporary);
     j->name = j->temporary;
-}
-
-/* A hexadecimal number that ends with `end`; goes on behind it. */
-static bool take_hex(const char **at, char end, unsigned long *out)
-{
-    char *stop;
-    if (!isxdigit((unsigned char)**at))
-        return false;
-    *out = strtoul(*at, &stop, 16);
-    *at = stop + 1;
-    return *stop == end;
-}
-
-/* True if nobody will miss `name`: a temporary name of a process that is gone. */
-static bool is_leftover(const struct pc_copier *c, struct pc_handle dir, const char *name)
-{
-    const char *tail = NULL;
-    unsigned long host;
-    unsigned long pid;
-    unsigned long n;
-    struct stat st;
-
-    for (const char *at = name; (at = strstr(at, MARK)); at++)
-        tail = at + strlen(MARK);
-    if (*name != '.' || !tail || tail == name + strlen(MARK) || !take_hex(&tail, '-', &host) ||
-        !take_hex(&tail, '-', &pid) || !take_hex(&tail, '\0', &n))
-        return false;
-    if (host == c->host)
-        return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
-    /* Not the mtime, which is that of the source just before the rename. */
-    return pc_sys_stat_at(dir, name, &st) == 0 && S_ISREG(st.st_mode) &&
-           st.st_ctim.tv_sec + (time_t)24 * 60 * 60 < time(NULL);
-}
-
-/* True if the source has that name too: then it is as good as any. */
-static bool is_in_source(const struct pc_copier *c, struct pc_dir *dir, const char *name)
-{
-    const unsigned end = pc_mounts_pick(c->config->sources, dir->seq, 0);
-    struct pc_handle h;
-    struct stat st;
-    if (pc_tree_open(c->config->tree, dir, end, &h) != 0)
-        return true;
-    const int err = pc_sys_stat_at(h, name, &st);
-    pc_tree_close(dir, end);
-    return err != -ENOENT;
-}
-
-/* Removes them; what cannot be removed, or not be listed, is left: it does no harm. */
-static void remove_leftovers(struct pc_copier *c, struct pc_dir *dir, struct pc_handle to)
-{
-    struct pc_listing l = {.buffer = c->buffer, .size = c->config->buffer_size};
-    struct pc_name found;
-    if (pc_sys_open_dir(to, ".", &l.dir) != 0)
-        return;
-    while (pc_sys_list(&l, &found) > 0) {
-        if (!is_leftover(c, to, found.name) || is_in_source(c, dir, found.name))
-            continue;
-        if (pc_sys_unlink(to, found.name) == 0)
-            atomic_store_explicit(&dir->touched, true, memory_order_relaxed);
-    }
-    pc_sys_close(&l.dir);
 }
 
 static bool is_same_time(const struct timespec *a, const struct timespec *b)
@@ -434,6 +374,79 @@ static int make_node(struct job *j, const struct pc_entry *first)
 }
 
 /*
+ * The source: its attributes, and its target in the buffer if it is a symbolic link. Opens it, for
+ * its data only if there are some to be had.
+ */
+static bool open_source(struct job *j, bool open)
+{
+    struct pc_entry *e = j->e;
+    const struct pc_copy_config *config = j->c->config;
+    const unsigned end = pc_mounts_pick(config->sources, e->dir->seq, e->seq);
+    struct pc_handle dir;
+    const char *operation = "open";
+
+    int err = pc_tree_open(config->tree, e->dir, end, &dir);
+    if (err)
+        return fail_source(j->r, operation, err);
+    if (open)
+        err = e->type == S_IFREG ? pc_sys_open_file(dir, e->name, &j->from)
+                                 : pc_sys_open_any(dir, e->name, &j->from);
+    if (!err) {
+        operation = "stat";
+        err = open ? pc_sys_stat(j->from, &j->src) : pc_sys_stat_at(dir, e->name, &j->src);
+    }
+    const bool other = !err && (j->src.st_mode & S_IFMT) != e->type;
+    if (!err && !other && S_ISLNK(j->src.st_mode)) {
+        operation = "read symbolic link";
+        err = open ? pc_sys_readlink(j->from, "", j->c->buffer, PATH_MAX)
+                   : pc_sys_readlink(dir, e->name, j->c->buffer, PATH_MAX);
+    }
+    pc_tree_close(e->dir, end);
+    if (other || (open && (err == -ELOOP || err == -ENXIO)))
+        return changed(j, "its type changed while the tree was read");
+    return err ? fail_source(j->r, operation, err) : true;
+}
+
+static void close_source(struct job *j)
+{
+    if (pc_handle_open(j->from))
+        pc_sys_close(&j->from); /* only read: no error can matter */
+}
+
+/* Opens a source that was only looked at. */
+static bool reopen_source(struct job *j)
+{
+    const struct stat before = j->src;
+    if (!open_source(j, true))
+        return false;
+    if (j->e->group && !is_same_file(&j->src, &before))
+        /* The other names of the group are those of the file that was here before. */
+        return changed(j, "another file has taken its place while it was read");
+    return true;
+}
+
+/* Pins the destination directory on the end of the entry. False if it is not to be had. */
+static bool open_target(struct job *j)
+{
+    const struct pc_copy_config *config = j->c->config;
+    if (!j->pinned)
+        j->pinned = pc_tree_open(config->tree, j->e->dir, target_end(config, j->e), &j->dir) == 0;
+    return j->pinned; /* pc_copy_dir() will say why not */
+}
+
+/*
+ * In what steps the destination keeps times, where it cannot be asked by making a file: the kernel
+ * sets ctime, so what it has there is as fine as it can be.
+ */
+static int64_t guess_granularity(const struct stat *there)
+{
+    int64_t step = 1;
+    while (step < 1000000000 && there->st_ctim.tv_nsec % (step * 10) == 0)
+        step *= 10;
+    return step;
+}
+
+/*
  * True if an existing file has the mtime of its source, or what its file system has made of it. The
  * first time that the two are equal in whole seconds only, a file is made to find out.
  */
@@ -450,7 +463,11 @@ static bool has_mtime(struct job *j, const struct stat *there)
         return false;
     /* relaxed: as in apply_times(). */
     long long known = atomic_load_explicit(granularity, memory_order_relaxed);
+    if (known == 0 && j->c->config->observe)
+        return pc_meta_same_mtime(&j->src, there, guess_granularity(there));
     if (known == 0) {
+        if (!open_target(j))
+            return false;
         use_temporary_name(j);
         if (pc_sys_create(j->dir, j->temporary, S_IRUSR | S_IWUSR, true, &file, &st) == 0) {
             if (pc_meta_granularity(file, &found) != 0)
@@ -466,72 +483,181 @@ static bool has_mtime(struct job *j, const struct stat *there)
     return pc_meta_same_mtime(&j->src, there, known);
 }
 
-/* True if what is at the destination looks like what we would make. */
-static bool looks_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
+/* In what hard link `there` differs from the first of its group. */
+static unsigned compare_link(struct job *j, const struct pc_entry *first)
 {
-    const struct pc_keep *keep = &j->c->config->keep;
-    if (first) {
-        const unsigned end = target_end(j->c->config, first);
-        struct pc_handle dir;
-        struct stat st;
-        if (pc_tree_open(j->c->config->tree, first->dir, end, &dir) != 0)
-            return false;
-        const int err = pc_sys_stat_at(dir, first->to, &st);
-        pc_tree_close(first->dir, end);
-        return !err && is_same_file(&st, there);
-    }
-    if ((j->src.st_mode & S_IFMT) != (there->st_mode & S_IFMT))
-        return false;
-    if (is_same_file(&j->src, there))
-        return true;
-    if (S_ISREG(j->src.st_mode))
-        return there->st_size == j->src.st_size && has_mtime(j, there);
-    if (keep->times && !has_mtime(j, there))
-        return false;
-    if (S_ISLNK(j->src.st_mode)) {
+    const struct pc_copy_config *config = j->c->config;
+    struct stat st;
+    if (first->renewed ||
+        pc_tree_look(config->tree, first->dir, dir_end(config, first->dir), first->to, &st) != 0)
+        return PC_DIFF_LINK;
+    return is_same_file(&st, &j->there) ? 0 : PC_DIFF_LINK;
+}
+
+/* In what `there` differs from the source, as far as that can be told without opening them. */
+static unsigned compare(struct job *j, const struct pc_entry *first)
+{
+    const struct pc_copy_config *config = j->c->config;
+    if (first)
+        return compare_link(j, first);
+    unsigned diffs =
+        pc_compare(&config->rule, &config->keep, &j->src, &j->there, has_mtime(j, &j->there));
+    if (S_ISLNK(j->src.st_mode) && !(diffs & PC_DIFF_TYPE)) {
         char *target = j->c->buffer + PATH_MAX;
-        return pc_sys_readlink(j->dir, j->e->to, target, PATH_MAX) == 0 &&
-               strcmp(target, j->c->buffer) == 0;
+        if (!open_target(j) || pc_sys_readlink(j->dir, j->e->to, target, PATH_MAX) != 0 ||
+            strcmp(target, j->c->buffer) != 0)
+            diffs |= PC_DIFF_CONTENT;
     }
-    return j->src.st_rdev == there->st_rdev;
+    /* Of names that are one file at the destination and several at the source only those of one
+     * source may stay. */
+    if (!(diffs & PC_DIFF_TYPE) && !S_ISDIR(j->there.st_mode) && j->there.st_nlink > 1 &&
+        config->keep.links && !pc_compare_is_due(&config->rule, &j->src, diffs) &&
+        !pc_tree_claim(config->tree, &j->there, &j->src))
+        diffs |= PC_DIFF_LINK;
+    return diffs;
 }
 
-/*
- * True if it is what we would make. Of names that are one file at the destination and several at
- * the source only those of one source may stay.
- */
-static bool is_equal(struct job *j, const struct stat *there, const struct pc_entry *first)
+/* The data of two files of the same size. False, and noted, if that could not be told. */
+static bool compare_data(struct job *j, unsigned *diffs)
 {
-    if (!looks_equal(j, there, first))
+    const struct pc_copy_config *config = j->c->config;
+    const bool look = !pc_handle_open(j->from);
+    struct pc_handle to = PC_HANDLE_NONE;
+    unsigned which = 0;
+
+    if ((look && !reopen_source(j)) || !open_target(j))
         return false;
-    return first || there->st_nlink == 1 || !j->c->config->keep.links ||
-           is_same_file(&j->src, there) || pc_tree_claim(j->c->config->tree, there, &j->src);
+    int n = pc_sys_open_file(j->dir, j->e->to, &to);
+    if (n) {
+        *diffs |= PC_DIFF_CONTENT; /* what cannot be read is replaced */
+        return true;
+    }
+    if (config->forget)
+        pc_sys_forget(to);
+    n = pc_compare_data(j->from, to, j->src.st_size, j->c->buffer, config->buffer_size,
+                        config->stop, &which);
+    pc_sys_close(&to);
+    if (n < 0 && which == 0)
+        return fail(j->r, PC_SOURCE, "read", n);
+    if (n == -ECANCELED)
+        return fail_target(j, "read", n);
+    if (n <= 0)
+        *diffs |= PC_DIFF_CONTENT;
+    return true;
 }
 
-/* Gives what is equal, but for its metadata, the metadata too. */
-static void mend(struct job *j, const struct stat *there)
+/* Opens what is at the destination, if that is still `there`, to compare or set its metadata. */
+static bool open_there(struct job *j)
 {
-    const struct pc_keep *keep = &j->c->config->keep;
-    const bool mode =
-        keep->mode && !S_ISLNK(j->src.st_mode) && ((j->src.st_mode ^ there->st_mode) & 07777);
-    const bool owner =
-        keep->owner && (j->src.st_uid != there->st_uid || j->src.st_gid != there->st_gid);
-    if (is_same_file(&j->src, there) || !(mode || owner || keep->acl || keep->xattr))
-        return;
-    int err = pc_sys_open_any(j->dir, j->name, &j->to);
+    if (pc_handle_open(j->to))
+        return true;
+    if (!open_target(j))
+        return false;
+    int err = pc_sys_open_any(j->dir, j->e->to, &j->to);
     if (!err)
         err = pc_sys_stat(j->to, &j->now);
-    if (!err && !is_same_file(&j->now, there))
+    if (!err && !is_same_file(&j->now, &j->there))
         err = -ESTALE;
-    j->over = true;
-    if (err)
-        fail_target(j, "set metadata of", err);
-    else
-        apply(j);
+    return err ? fail_target(j, "look at", err) : true;
+}
+
+/* ACLs and extended attributes. False, and noted, if that could not be told. */
+static bool compare_xattrs(struct job *j, unsigned *diffs)
+{
+    const struct pc_keep *keep = &j->c->config->keep;
+    if (!keep->acl && !keep->xattr)
+        return true;
+    if ((!pc_handle_open(j->from) && !reopen_source(j)) || !open_there(j))
+        return false;
+    const int err = pc_meta_compare_xattrs(keep, j->from, j->to, diffs, &j->r->lost);
+    return err ? fail_target(j, "compare extended attributes of", err) : true;
+}
+
+static void close_there(struct job *j)
+{
     if (pc_handle_open(j->to))
         pc_sys_close(&j->to);
 }
 
+/* Gives what is there, and is equal but for its metadata, the metadata too. */
+static void mend(struct job *j, unsigned diffs)
+{
+    const struct pc_keep *keep = &j->c->config->keep;
+    j->r->diffs = diffs;
+    j->r->outcome = diffs ? PC_MENDED : PC_SKIPPED;
+    if (!diffs || j->c->config->observe)
+        return;
+    if (((keep->acl || keep->xattr) && !pc_handle_open(j->from) && !reopen_source(j)) ||
+        !open_there(j))
+        return;
+    j->over = true;
+    if (apply(j) && (diffs & PC_DIFF_MTIME))
+        apply_times(j);
+}
+
+/* A file that the rule leaves alone whatever it is. */
+static bool is_left_alone(const struct job *j)
+{
+    const struct pc_rule *rule = &j->c->config->rule;
+    if (!j->exists)
+        return rule->existing;
+    if (is_same_file(&j->src, &j->there))
+        return true;
+    if (S_ISDIR(j->there.st_mode))
+        return false;
+    return rule->ignore_existing ||
+           (rule->update && S_ISREG(j->src.st_mode) && S_ISREG(j->there.st_mode) &&
+            (j->there.st_mtim.tv_sec > j->src.st_mtim.tv_sec ||
+             (j->there.st_mtim.tv_sec == j->src.st_mtim.tv_sec &&
+              j->there.st_mtim.tv_nsec > j->src.st_mtim.tv_nsec)));
+}
+
+/*
+ * Finds out whether the entry is to be made anew. If it is not, what there was to do is done, and
+ * the result says so.
+ */
+static bool is_due(struct job *j, const struct pc_entry *first)
+{
+    const struct pc_copy_config *config = j->c->config;
+    const struct pc_rule *rule = &config->rule;
+    unsigned diffs = PC_DIFF_MISSING;
+
+    if (!is_left_alone(j)) {
+        if (j->exists)
+            diffs = compare(j, first);
+        if (j->exists && diffs && !j->sure) {
+            /* A listing may be out of date: what differs is looked at once more. */
+            if (!open_target(j))
+                return false;
+            const int err = pc_sys_stat_now(j->dir, j->e->to, &j->there);
+            if (err && err != -ENOENT)
+                return fail_target(j, "stat", err);
+            j->exists = !err;
+            j->sure = true;
+            return is_due(j, first);
+        }
+        if (pc_compare_is_due(rule, &j->src, diffs)) {
+            j->r->diffs = diffs;
+            return true;
+        }
+        if (!first && rule->checksum && S_ISREG(j->src.st_mode)) {
+            if (!compare_data(j, &diffs))
+                return false;
+            if (diffs & PC_DIFF_CONTENT) {
+                j->r->diffs = diffs;
+                return true;
+            }
+        }
+        if (!first) {
+            if (compare_xattrs(j, &diffs))
+                mend(j, diffs);
+            close_there(j);
+            return false;
+        }
+    }
+    j->r->outcome = PC_SKIPPED;
+    return false;
+}
 /* A directory that may go if something else is to have its name. */
 static int remove_dir(struct job *j, const struct stat *there)
 {
@@ -544,7 +670,7 @@ static int remove_dir(struct job *j, const struct stat *there)
             return -EBUSY;
         }
     }
-    return pc_remove(j->dir, j->name);
+    return pc_remove(j->dir, j->name, NULL);
 }
 
 /* Makes the entry, called j->name. */
@@ -564,47 +690,53 @@ static int make_temporary(struct job *j, const struct pc_entry *first)
     return err;
 }
 
+/* Makes the entry where something else has its name, if that may be replaced. */
+static int replace(struct job *j, const struct pc_entry *first)
+{
+    const struct pc_copy_config *config = j->c->config;
+    int err = 0;
+    if (S_ISDIR(j->there.st_mode))
+        err = remove_dir(j, &j->there);
+    else if (S_ISREG(j->src.st_mode) && !first && config->inplace)
+        open_over(j, &j->there);
+    return err && err != -ENOENT ? err : j->over ? 0 : make_temporary(j, first);
+}
+
 /*
  * Makes the entry at the destination: under its own name or, where there is something else that is
  * to be replaced, under a temporary one. False if there is nothing to do or that failed.
  */
 static bool make(struct job *j, const struct pc_entry *first)
 {
-    const struct pc_copy_config *config = j->c->config;
-    const bool file = S_ISREG(j->src.st_mode) && !first;
-    struct stat there;
-    int err = -EEXIST;
+    const bool at_last = j->c->config->atomic && S_ISREG(j->src.st_mode) && !first;
+    int err = 0;
 
     j->name = j->e->to;
     j->over = false;
     j->holes = 0;
-    if (!(file && config->atomic))
-        err = make_one(j, first);
-    if (err == -EEXIST) {
-        err = pc_sys_stat_at(j->dir, j->name, &there);
-        if (!err && is_equal(j, &there, first)) {
-            j->r->outcome = PC_SKIPPED;
-            if (!first)
-                mend(j, &there);
-            return false;
+    if (!j->exists) {
+        err = at_last ? make_temporary(j, first) : make_one(j, first);
+        if (err == -EEXIST) { /* it has come meanwhile */
+            err = pc_sys_stat_at(j->dir, j->name, &j->there);
+            j->exists = j->sure = !err;
+            if (j->exists && !is_due(j, first))
+                return false;
+            if (err == -ENOENT)
+                err = make_temporary(j, first);
         }
-        if (!err && S_ISDIR(there.st_mode))
-            err = remove_dir(j, &there);
-        else if (!err && file && config->inplace)
-            open_over(j, &there);
-        if ((!err && !j->over) || err == -ENOENT)
-            err = make_temporary(j, first);
     }
+    if (j->exists)
+        err = replace(j, first);
     if (err == PC_DIR_FAILED) { /* the directory of the first of the group */
         j->r->outcome = PC_ABANDONED;
         return false;
     }
     if (err)
         return fail_target(j, first ? "link" : "create", err);
+    j->e->renewed = !j->over;
     atomic_store_explicit(&j->e->dir->touched, true, memory_order_relaxed);
     return true;
 }
-
 /* What was just made under j->name, if that is still what it names. */
 static bool open_node(struct job *j)
 {
@@ -618,21 +750,25 @@ static bool open_node(struct job *j)
     return err ? fail_target(j, "set metadata of", err) : true;
 }
 
+/* What becomes of an entry that is due, in one word. */
+static enum pc_outcome outcome_of(const struct stat *src, const struct pc_entry *first)
+{
+    return first                   ? PC_COPIED_LINK
+           : S_ISREG(src->st_mode) ? PC_COPIED_FILE
+           : S_ISLNK(src->st_mode) ? PC_COPIED_SYMLINK
+                                   : PC_COPIED_SPECIAL;
+}
+
 /* Data and metadata of what was made; then its final name, or away with it. */
 static void complete(struct job *j, const struct pc_entry *first, bool last_try)
 {
     bool ok = true;
     int err;
 
-    if (first) {
-        j->r->outcome = PC_COPIED_LINK;
-    } else if (S_ISREG(j->src.st_mode)) {
-        j->r->outcome = PC_COPIED_FILE;
-        ok = fill(j, last_try);
-    } else {
-        j->r->outcome = S_ISLNK(j->src.st_mode) ? PC_COPIED_SYMLINK : PC_COPIED_SPECIAL;
-        ok = open_node(j) && apply(j) && apply_times(j);
-    }
+    j->r->outcome = outcome_of(&j->src, first);
+    if (!first)
+        ok = S_ISREG(j->src.st_mode) ? fill(j, last_try)
+                                     : open_node(j) && apply(j) && apply_times(j);
     if (pc_handle_open(j->to)) {
         err = pc_sys_close(&j->to);
         if (ok && err)
@@ -649,47 +785,55 @@ static void complete(struct job *j, const struct pc_entry *first, bool last_try)
         pc_sys_unlink(j->dir, j->name); /* what is reported is the failure itself */
 }
 
-/* The source: open, and its target in the buffer if it is a symbolic link. */
-static bool open_source(struct job *j)
+static void make_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *r)
 {
-    struct pc_entry *e = j->e;
+    const unsigned end = dir_end(c->config, dir);
+    struct pc_handle h;
+    if (dir->implied)
+        return;
+    const int err = pc_tree_open(c->config->tree, dir, end, &h);
+    if (err == 0)
+        pc_tree_close(dir, end);
+    if (err == 0 && !dir->made)
+        r->outcome = PC_SKIPPED_DIR;
+    else if (err == 0 || (err == PC_DIR_ABSENT && !c->config->rule.existing))
+        r->outcome = PC_COPIED_DIR;
+    r->diffs = r->outcome == PC_COPIED_DIR ? PC_DIFF_MISSING : 0;
+}
+
+/* Copies an entry that is due, again and again while its source changes. */
+static void copy_due(struct job *j, const struct pc_entry *first)
+{
     const struct pc_copy_config *config = j->c->config;
-    const unsigned end = pc_mounts_pick(config->sources, e->dir->seq, e->seq);
-    struct pc_handle dir;
-    const char *operation = "open";
-
-    int err = pc_tree_open(config->tree, e->dir, end, &dir);
-    if (err)
-        return fail_source(j->r, operation, err);
-    err = e->type == S_IFREG ? pc_sys_open_file(dir, e->name, &j->from)
-                             : pc_sys_open_any(dir, e->name, &j->from);
-    pc_tree_close(e->dir, end);
-    if (!err) {
-        operation = "stat";
-        err = pc_sys_stat(j->from, &j->src);
+    const unsigned diffs = j->r->diffs;
+    if (config->observe) {
+        j->r->outcome = outcome_of(&j->src, first);
+        j->e->renewed = true;
+        return;
     }
-    if ((!err && (j->src.st_mode & S_IFMT) != e->type) || err == -ELOOP || err == -ENXIO) {
-        return changed(j, "its type changed while the tree was read");
+    if ((!pc_handle_open(j->from) && !reopen_source(j)) || !open_target(j))
+        return;
+    for (unsigned tries = 0; make(j, first); tries++) {
+        const bool last_try = tries >= config->retries;
+        complete(j, first, last_try);
+        if (j->r->outcome != PC_CHANGED || last_try)
+            break;
+        close_source(j);
+        *j->r = (struct pc_result){
+            .outcome = PC_ABANDONED, .diffs = diffs, .end = target_end(config, j->e)};
+        if (!reopen_source(j))
+            break;
     }
-    if (!err && S_ISLNK(j->src.st_mode)) {
-        operation = "read symbolic link";
-        err = pc_sys_readlink(j->from, "", j->c->buffer, PATH_MAX);
-    }
-    return err ? fail_source(j->r, operation, err) : true;
 }
 
-static void close_source(struct job *j)
-{
-    if (pc_handle_open(j->from))
-        pc_sys_close(&j->from); /* only read: no error can matter */
-}
-
-/* An entry that is not a directory and whose source is open. */
+/* An entry that is not a directory and whose source is known. */
 static void copy_from(struct job *j)
 {
     const struct pc_copy_config *config = j->c->config;
     const struct pc_entry *first = NULL;
 
+    if (config->filter && pc_filter_excludes_attributes(config->filter, &j->src))
+        return;
     if (config->keep.links && j->src.st_nlink > 1) {
         const int role = pc_tree_join(config->tree, j->e, &j->src);
         if (role < 0) {
@@ -705,64 +849,56 @@ static void copy_from(struct job *j)
             j->e->mount = first->mount; /* a link across mount points gives EXDEV */
         }
     }
-    const unsigned end = target_end(config, j->e);
-    j->r->end = end;
-    if (pc_tree_open(config->tree, j->e->dir, end, &j->dir) != 0)
-        return; /* pc_copy_dir() will say why */
-    for (unsigned tries = 0; make(j, first); tries++) {
-        const bool last_try = tries >= config->retries;
-        complete(j, first, last_try);
-        if (j->r->outcome != PC_CHANGED || last_try)
-            break;
-        const struct stat before = j->src;
-        close_source(j);
-        *j->r = (struct pc_result){.outcome = PC_ABANDONED, .end = end};
-        if (!open_source(j))
-            break;
-        if (j->e->group && !is_same_file(&j->src, &before)) {
-            /* The other names of the group are those of the file that was here before. */
-            changed(j, "another file has taken its place while it was read");
-            break;
-        }
-    }
-    pc_tree_close(j->e->dir, end);
-}
-
-/* The end through which a directory is made and gets its metadata. */
-static unsigned dir_end(const struct pc_copy_config *config, const struct pc_dir *dir)
-{
-    return config->sources->count + pc_mounts_pick(config->targets, dir->seq, 0);
-}
-
-static void make_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *r)
-{
-    const unsigned end = dir_end(c->config, dir);
-    struct pc_handle h;
-    if (dir->implied)
-        return;
-    if (pc_tree_open(c->config->tree, dir, end, &h) == 0) {
-        pc_tree_close(dir, end);
-        r->outcome = dir->made ? PC_COPIED_DIR : PC_SKIPPED_DIR;
-    }
+    j->r->end = target_end(config, j->e);
+    if (is_due(j, first))
+        copy_due(j, first);
 }
 
 void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result)
 {
+    const struct pc_copy_config *config = c->config;
     *result = (struct pc_result){.outcome = PC_ABANDONED};
     if (entry->type == S_IFDIR) {
         make_dir(c, entry->dir, result);
         return;
     }
-    struct job j;
-    j.c = c;
-    j.e = entry;
-    j.r = result;
-    j.from = PC_HANDLE_NONE;
-    j.to = PC_HANDLE_NONE;
-    entry->mount = pc_mounts_pick(c->config->targets, entry->dir->seq, entry->seq);
-    if (open_source(&j))
+    struct job j = {.c = c, .e = entry, .r = result, .from = PC_HANDLE_NONE, .to = PC_HANDLE_NONE};
+    entry->mount = pc_mounts_pick(config->targets, entry->dir->seq, entry->seq);
+    const int err =
+        pc_tree_look(config->tree, entry->dir, dir_end(config, entry->dir), entry->to, &j.there);
+    if (err == PC_DIR_FAILED || (err == PC_DIR_ABSENT && config->rule.existing))
+        return; /* pc_copy_dir() will say why */
+    j.exists = !err;
+    if (err && err != -ENOENT && err != PC_DIR_ABSENT)
+        fail_target(&j, "stat", err);
+    else if (open_source(&j, !j.exists && !config->observe))
         copy_from(&j);
     close_source(&j);
+    if (j.pinned)
+        pc_tree_close(entry->dir, target_end(config, entry));
+}
+/*
+ * In what a directory that was there before differs from its source; the handles are open where
+ * they are needed.
+ */
+static int compare_dir(const struct pc_copy_config *config, const struct pc_keep *keep,
+                       struct pc_dir *dir, struct pc_handle from, struct pc_handle to,
+                       struct pc_result *r)
+{
+    const bool same = pc_meta_same_mtime(&dir->st, &dir->there, 1);
+    int err = 0;
+    r->diffs = pc_compare(&config->rule, keep, &dir->st, &dir->there, same);
+    /* A listing may be out of date, or another mount's idea; as in is_due(). */
+    if (r->diffs && config->targets->network &&
+        !atomic_load_explicit(&dir->touched, memory_order_relaxed)) {
+        err = pc_sys_stat_now(to, ".", &dir->there);
+        if (!err)
+            r->diffs = pc_compare(&config->rule, keep, &dir->st, &dir->there,
+                                  pc_meta_same_mtime(&dir->st, &dir->there, 1));
+    }
+    if (!err && (keep->acl || keep->xattr))
+        err = pc_meta_compare_xattrs(keep, from, to, &r->diffs, &r->lost);
+    return err;
 }
 
 /* Metadata of a directory that is open at the destination. */
@@ -772,7 +908,7 @@ static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir
     struct pc_keep keep = config->keep;
     const unsigned source = pc_mounts_pick(config->sources, dir->seq, 0);
     struct pc_handle from = PC_HANDLE_NONE;
-    struct stat now;
+    const char *operation = "look at";
     int err = 0;
 
     if ((keep.acl || keep.xattr) && !dir->unread) {
@@ -784,16 +920,19 @@ static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir
     } else {
         keep.acl = keep.xattr = false;
     }
-    const char *operation = "stat";
-    if (dir->made) /* nobody has changed it since */
-        now = dir->there;
-    else
-        err = pc_sys_stat(to, &now);
-    if (!err)
+    if (!dir->made)
+        err = compare_dir(config, &keep, dir, from, to, r);
+    if (!err && r->diffs)
+        r->outcome = PC_MENDED;
+    if (!err && !config->observe && (dir->made || r->diffs || dir->opened_up)) {
+        struct stat now = dir->there; /* nobody has changed it since */
+        if (dir->opened_up)
+            now.st_mode |= S_IRWXU;
         err = pc_meta_apply(&keep, from, &dir->st, to, &now, dir->made, &r->lost, &operation);
+    }
     /* The times that one mount has cached say nothing of what was made through another. */
-    const bool moved = atomic_load_explicit(&dir->touched, memory_order_relaxed);
-    if (!err && keep.times && (moved || !pc_meta_same_mtime(&dir->st, &now, 1))) {
+    if (!err && !config->observe && keep.times &&
+        (atomic_load_explicit(&dir->touched, memory_order_relaxed) || (r->diffs & PC_DIFF_MTIME))) {
         operation = "set times of";
         err = pc_sys_times(to, dir->st.st_atim, dir->st.st_mtim);
     }
@@ -812,8 +951,9 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     *result = (struct pc_result){.outcome = PC_ABANDONED, .end = end};
     if (!dir->error && !dir->implied && pc_tree_open(config->tree, dir, end, &to) == 0) {
         if (!dir->made)
-            remove_leftovers(c, dir, to);
-        complete_dir(config, dir, to, result);
+            pc_sweep(&config->sweep, c->owner, dir, end, to);
+        if (!config->sweep_only || atomic_load_explicit(&dir->touched, memory_order_relaxed))
+            complete_dir(config, dir, to, result);
         pc_tree_close(dir, end);
     }
     if (dir->error) /* whoever came upon it */

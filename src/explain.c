@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "pcopy/meta.h"
+#include "pcopy/report.h"
 
 /* What was found out about one mount point. Texts are "" where there is nothing to say. */
 struct facts {
@@ -217,26 +218,11 @@ static void text_facts(FILE *out, const struct facts *f)
                              : "no");
 }
 
-static void json_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        const unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            fprintf(out, "\\u%04x", c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
-}
-
 static void json_text(FILE *out, const char *key, const char *value)
 {
     fprintf(out, ", \"%s\": ", key);
     if (*value)
-        json_string(out, value);
+        pc_report_json(out, value);
     else
         fputs("null", out);
 }
@@ -250,7 +236,7 @@ static void json_facts(FILE *out, const struct facts *f)
 {
     static const char *const sharing[] = {"", "superblock", "connection"};
     fputs("{\"path\": ", out);
-    json_string(out, f->path);
+    pc_report_json(out, f->path);
     json_text(out, "type", f->info.type);
     json_text(out, "version", f->version);
     json_text(out, "source", f->info.source);
@@ -294,7 +280,7 @@ static void explain_side(FILE *out, const struct pc_options *o, const char *side
         fputs(", \"will\": [", out);
         for (size_t d = 0; d < n; d++) {
             fputs(d ? ", " : "", out);
-            json_string(out, decisions[d]);
+            pc_report_json(out, decisions[d]);
         }
         fputs("]}", out);
     }

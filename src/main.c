@@ -10,11 +10,17 @@
  *        explain   what the mount points are and can do, in words
  *        walk      source directories to entries, several threads
  *        queue     bounded lock-free queue between walkers and copy threads (queue_mutex: its twin)
+ *          names   the names of --files-from, walked in place of listed directories
  *        copy      one entry to disk: data, holes, links, special files; a directory's metadata
+ *          compare what makes an existing file due for copying
  *          meta    owner, extended attributes, mode, ACL, times, in the right order
  *          mounts  the mount points of the destination, and which one an entry takes
- *          remove  takes away a directory that is in the way
+ *          sweep   what the source does not have: temporary names, and with --delete the rest
+ *          remove  takes a tree away
  *        tree      entries, directories and their open handles, hard-link groups
+ *          snapshot  what was in a directory of the destination, by one listing
+ *        filter    which entries are left out
+ *        sums      lists of checksums
  *        report    counters, error lines, progress, summary, exit status
  *      sys         every file-system system call, and nothing else
  */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SPECIAL_BITS ((mode_t)(S_ISUID | S_ISGID | S_ISVTX))
 
@@ -236,6 +237,90 @@ int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struc
             return err;
     }
     return 0;
+}
+
+/* Whether we may give a file of ours to this group: root to any, others to their own. */
+static bool may_give_to(const struct pc_keep *keep, gid_t gid)
+{
+    gid_t groups[256];
+    if (keep->uid == 0 || gid == keep->gid)
+        return true;
+    for (int i = getgroups(256, groups); i > 0; i--) {
+        if (groups[i - 1] == gid)
+            return true;
+    }
+    return false;
+}
+
+unsigned pc_meta_compare(const struct pc_keep *keep, const struct stat *src, const struct stat *now)
+{
+    unsigned diffs = 0;
+    bool owned = has_owner(src, now);
+    if (keep->owner && !owned) {
+        if (src->st_uid != now->st_uid && keep->uid == 0)
+            diffs |= PC_DIFF_OWNER;
+        if (src->st_gid != now->st_gid && may_give_to(keep, src->st_gid))
+            diffs |= PC_DIFF_GROUP;
+        owned = (src->st_uid == now->st_uid || (diffs & PC_DIFF_OWNER)) &&
+                (src->st_gid == now->st_gid || (diffs & PC_DIFF_GROUP));
+    }
+    if (keep->mode && !S_ISLNK(src->st_mode) &&
+        (now->st_mode & 07777) != final_mode(keep, src, now, owned))
+        diffs |= PC_DIFF_MODE;
+    return diffs;
+}
+
+/*
+ * Goes through `names`, which are those of `a`, and looks whether `b` has the same. `lost`: `b` is
+ * the destination, and may not be able to.
+ */
+static int compare_names(const struct pc_keep *keep, struct pc_handle a, struct pc_handle b,
+                         const char *names, ssize_t length, unsigned *diffs, unsigned *lost)
+{
+    char *mine = NULL;
+    char *other = NULL;
+    int err = 0;
+    for (const char *name = names; name < names + length && !err; name += strlen(name) + 1) {
+        unsigned kind = is_kept_xattr(keep, name) ? PC_DIFF_XATTR : 0;
+        if (keep->acl && is_acl(name))
+            kind = PC_DIFF_ACL;
+        if (!kind || (*diffs & kind) || strcmp(name, "security.selinux") == 0)
+            continue;
+        free(mine);
+        free(other);
+        const ssize_t n = fetch(a, name, &mine);
+        const ssize_t m = fetch(b, name, &other);
+        if (n == -ENODATA) /* removed meanwhile */
+            continue;
+        if (lost && unsupported((int)m))
+            *lost |= kind == PC_DIFF_ACL ? PC_LOST_ACL : PC_LOST_XATTR;
+        else if (n < 0)
+            err = (int)n;
+        else if (m < 0 && m != -ENODATA)
+            err = (int)m;
+        else if (n != m || memcmp(mine, other, (size_t)n) != 0)
+            *diffs |= kind;
+    }
+    free(mine);
+    free(other);
+    return err;
+}
+
+int pc_meta_compare_xattrs(const struct pc_keep *keep, struct pc_handle from, struct pc_handle to,
+                           unsigned *diffs, unsigned *lost)
+{
+    char *names = NULL;
+    char *there = NULL;
+    const ssize_t length = list_xattrs(from, &names);
+    const ssize_t there_length = list_xattrs(to, &there);
+    int err = length < 0 ? (int)length : there_length < 0 ? (int)there_length : 0;
+    if (!err)
+        err = compare_names(keep, from, to, names, length, diffs, lost);
+    if (!err)
+        err = compare_names(keep, to, from, there, there_length, diffs, NULL);
+    free(names);
+    free(there);
+    return err;
 }
 
 bool pc_meta_same_mtime(const struct stat *src, const struct stat *now, int64_t granularity)

@@ -26,6 +26,25 @@ enum {
     ATOMIC,
     RETRIES,
     STRICT,
+    EXCLUDE,
+    INCLUDE,
+    EXCLUDE_FROM,
+    INCLUDE_FROM,
+    MIN_SIZE,
+    MAX_SIZE,
+    NEWER_THAN,
+    OLDER_THAN,
+    FILES_FROM,
+    SIZE_ONLY,
+    IGNORE_EXISTING,
+    EXISTING,
+    DELETE,
+    DELETE_EXCLUDED,
+    MAX_DELETE,
+    VERIFY,
+    VERIFY_ROUNDS,
+    VERIFY_ONLY,
+    COMPARE,
     VERSION
 };
 
@@ -33,7 +52,7 @@ enum {
 static const struct {
     int id; /* the letter, if it has one */
     const char *name;
-    const char *argument;
+    const char *argument; /* in brackets if it may be left out; that is not shown here */
     const char *help;
 } TABLE[] = {
     {'j', "jobs", "N",
@@ -73,6 +92,45 @@ static const struct {
     {INPLACE, "inplace", NULL, "write over existing files instead of replacing them"},
     {ATOMIC, "atomic", NULL, "new files too get their names when they are complete"},
     {RETRIES, "retries", "N", "of a file that changes while it is read (default 2)"},
+    {EXCLUDE, "exclude", "PATTERN",
+     "leave out what matches, in rsync's patterns; the first\n"
+     "match of these four options decides"},
+    {INCLUDE, "include", "PATTERN", "do not leave out what matches"},
+    {EXCLUDE_FROM, "exclude-from", "FILE", "the same for each line of FILE, - for standard input"},
+    {INCLUDE_FROM, "include-from", "FILE", "likewise"},
+    {MIN_SIZE, "min-size", "SIZE", "leave out smaller files"},
+    {MAX_SIZE, "max-size", "SIZE", "leave out larger files"},
+    {NEWER_THAN, "newer-than", "WHEN",
+     "leave out what was not modified after WHEN: a duration\n"
+     "before now (3d, 12h), a date, or a file's mtime"},
+    {OLDER_THAN, "older-than", "WHEN", "leave out what was not modified before"},
+    {FILES_FROM, "files-from", "FILE",
+     "copy only the names in FILE, relative to SRC; - for\n"
+     "standard input"},
+    {'0', "null", NULL,
+     "names of --files-from and pattern files end with NUL, as\n"
+     "do those that --verify-only prints"},
+    {'c', "checksum", NULL, "skip files of equal size and contents"},
+    {SIZE_ONLY, "size-only", NULL, "skip files of equal size"},
+    {'I', "ignore-times", NULL, "skip no files"},
+    {'u', "update", NULL, "skip files that are newer at the destination"},
+    {IGNORE_EXISTING, "ignore-existing", NULL, "skip all that exists at the destination"},
+    {EXISTING, "existing", NULL, "skip all that does not exist at the destination"},
+    {DELETE, "delete", NULL, "remove from the destination what is not in the source"},
+    {DELETE_EXCLUDED, "delete-excluded", NULL, "and what is left out"},
+    {MAX_DELETE, "max-delete", "N",
+     "remove no more than N entries; with N% none, if they are\n"
+     "more than that share"},
+    {'n', "dry-run", NULL, "change nothing, say what would be done"},
+    {'i', "itemize-changes", NULL, "print a line for each change, as rsync does"},
+    {VERIFY, "verify", "[HOW]",
+     "a second pass that copies again what differs; with\n"
+     "checksum it compares contents"},
+    {VERIFY_ROUNDS, "verify-rounds", "N", "passes of --verify until nothing differs (default 2)"},
+    {VERIFY_ONLY, "verify-only", NULL,
+     "change nothing, print what differs; exit 23 if something\n"
+     "does"},
+    {COMPARE, "compare", NULL, "same as --verify-only"},
     {FSYNC, "fsync", "WHEN",
      "make data stable: none, end (default: before exit 0),\n"
      "file (each file); files on network file systems always"},
@@ -81,7 +139,7 @@ static const struct {
     {EXPLAIN, "explain", NULL,
      "say what each mount point can do and what pcopy will do\n"
      "about it; copy nothing"},
-    {JSON, "json", NULL, "with --explain: in JSON"},
+    {JSON, "json", NULL, "with --explain and --verify-only: in JSON"},
     {'v', "verbose", NULL, "print each entry that is copied"},
     {'q', "quiet", NULL, "print errors only"},
     {'h', "help", NULL, "print this and exit"},
@@ -107,12 +165,16 @@ char *pc_options_help(void)
             "\n");
     for (size_t i = 0; i < OPTIONS; i++) {
         char names[64];
+        const bool optional = TABLE[i].argument && *TABLE[i].argument == '[';
         char letter[8] = "    ";
         if (TABLE[i].id < 256)
             snprintf(letter, sizeof letter, "-%c%s ", TABLE[i].id, TABLE[i].name ? "," : "");
         snprintf(names, sizeof names, "%s%s%s%s%s", letter, TABLE[i].name ? "--" : "",
-                 TABLE[i].name ? TABLE[i].name : "", TABLE[i].argument ? "=" : "",
-                 TABLE[i].argument ? TABLE[i].argument : "");
+                 TABLE[i].name ? TABLE[i].name : "",
+                 TABLE[i].argument && !optional ? "="
+                 : optional                     ? "[="
+                                                : "",
+                 TABLE[i].argument ? TABLE[i].argument + optional : "");
         fprintf(f, "  %-28s", names);
         for (const char *c = TABLE[i].help; *c; c++)
             *c == '\n' ? fprintf(f, "\n%30s", "") : fputc(*c, f);
@@ -122,8 +184,8 @@ char *pc_options_help(void)
         f, "\n"
            "N and SIZE take the suffixes K, M and G (powers of 1024).\n"
            "Exit status: 0 all done, 1 usage, 3 source or destination refused, 11 the run failed,\n"
-           "20 ended by a signal, 23 some entries failed, 24 some vanished or changed while we\n"
-           "read.\n");
+           "20 ended by a signal, 23 some entries failed or differ, 24 some vanished or changed\n"
+           "while we read, 25 --max-delete kept some from being removed.\n");
     if (fclose(f) != 0) {
         free(text);
         return NULL;
@@ -234,6 +296,73 @@ static bool parse_mounts(char letter, char *list, struct pc_mount_list *mounts, 
     return true;
 }
 
+/* --max-delete: a number or a share. */
+static bool parse_max_delete(char *text, struct pc_options *o, struct problem *p)
+{
+    const size_t length = strlen(text);
+    size_t n = 0;
+    const bool share = length && text[length - 1] == '%';
+    if (share)
+        text[length - 1] = '\0';
+    if (!parse_number("--max-delete", text, 0, share ? 100 : SIZE_MAX / 2, &n, p))
+        return false;
+    o->max_delete = share ? SIZE_MAX : n;
+    /* 0% is the same as none at all. */
+    if (share && n == 0)
+        o->max_delete = 0;
+    o->max_delete_share = share ? (unsigned)n : 0;
+    return true;
+}
+
+static bool parse_pattern_file(bool include, const char *path, struct pc_options *o,
+                               struct problem *p)
+{
+    char text[128];
+    size_t line = 0;
+    const int err = pc_filter_add_file(o->filter, include, path, o->nul, &line);
+    if (!err)
+        return true;
+    if (line)
+        return refuse(p, "the pattern file '%s' has a bad rule in line %zu", path, line);
+    return refuse(p, "cannot read the pattern file '%s': %s", path,
+                  strerror_r(-err, text, sizeof text));
+}
+
+static bool parse_pattern(bool include, const char *pattern, struct pc_options *o,
+                          struct problem *p)
+{
+    const int err = pc_filter_add(o->filter, include, pattern);
+    return !err || refuse(p, err == -ENOMEM ? "no memory" : "'%s' is no pattern", pattern);
+}
+
+static bool parse_when(bool newer, const char *when, struct pc_options *o, struct problem *p)
+{
+    const int err =
+        newer ? pc_filter_set_newer(o->filter, when) : pc_filter_set_older(o->filter, when);
+    return !err || refuse(p, "--%s-than takes a duration (3d), a date or a file, not '%s'",
+                          newer ? "newer" : "older", when);
+}
+
+/* What does not go together. */
+static bool check_together(const struct pc_options *o, struct problem *p)
+{
+    if (o->inplace && o->atomic)
+        return refuse(p, "--inplace and --atomic exclude each other");
+    if (o->json && !o->explain && !o->verify_only)
+        return refuse(p, "--json goes with --explain or --verify-only");
+    if (o->files_from && o->delete)
+        return refuse(p, "--files-from and --delete exclude each other: what a list does not name "
+                         "would be removed");
+    if (o->files_from && o->source_count != 1)
+        return refuse(p, "--files-from takes one SRC, which its names are relative to");
+    if (o->verify && o->observe)
+        return refuse(p, "--verify copies what differs: it does not go with --dry-run or "
+                         "--verify-only");
+    if ((o->max_delete != SIZE_MAX || o->max_delete_share) && !o->delete)
+        return refuse(p, "--max-delete goes with --delete");
+    return true;
+}
+
 /* What is left when the options are read: SRC... DST. */
 static bool parse_operands(char **operands, int count, struct pc_options *o, struct problem *p)
 {
@@ -251,14 +380,11 @@ static bool parse_operands(char **operands, int count, struct pc_options *o, str
             return refuse(p, "DST is missing after '%s'", operands[0]);
         o->target = operands[--count];
     }
-    if (o->inplace && o->atomic)
-        return refuse(p, "--inplace and --atomic exclude each other");
-    if (o->json && !o->explain)
-        return refuse(p, "--json goes with --explain");
     for (int i = 0; i < count; i++)
         o->sources[i] = operands[i];
     o->source_count = (unsigned)count;
-    return true;
+    pc_filter_set_sizes(o->filter, o->min_size, o->max_size);
+    return check_together(o, p);
 }
 
 /* One option. */
@@ -331,6 +457,75 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         return parse_number("--queue-size", optarg, 2, (size_t)1 << 24, &o->queue_size, p);
     case BUFFER_SIZE:
         return parse_number("--buffer-size", optarg, 4096, (size_t)64 << 20, &o->buffer_size, p);
+    case EXCLUDE:
+        return parse_pattern(false, optarg, o, p);
+    case INCLUDE:
+        return parse_pattern(true, optarg, o, p);
+    case EXCLUDE_FROM:
+        return parse_pattern_file(false, optarg, o, p);
+    case INCLUDE_FROM:
+        return parse_pattern_file(true, optarg, o, p);
+    case MIN_SIZE:
+        return parse_number("--min-size", optarg, 0, SIZE_MAX, &o->min_size, p);
+    case MAX_SIZE:
+        return parse_number("--max-size", optarg, 0, SIZE_MAX, &o->max_size, p);
+    case NEWER_THAN:
+        return parse_when(true, optarg, o, p);
+    case OLDER_THAN:
+        return parse_when(false, optarg, o, p);
+    case FILES_FROM:
+        o->files_from = optarg;
+        return true;
+    case '0':
+        return true; /* pc_options_parse() has seen it */
+    case 'c':
+        o->rule.checksum = true;
+        return true;
+    case SIZE_ONLY:
+        o->rule.size_only = true;
+        return true;
+    case 'I':
+        o->rule.ignore_times = true;
+        return true;
+    case 'u':
+        o->rule.update = true;
+        return true;
+    case IGNORE_EXISTING:
+        o->rule.ignore_existing = true;
+        return true;
+    case EXISTING:
+        o->rule.existing = true;
+        return true;
+    case DELETE_EXCLUDED:
+        o->delete_excluded = true;
+        o->delete = true;
+        return true;
+    case DELETE:
+        o->delete = true;
+        return true;
+    case MAX_DELETE:
+        return parse_max_delete(optarg, o, p);
+    case 'n':
+        o->observe = true;
+        return true;
+    case 'i':
+        o->itemize = true;
+        return true;
+    case VERIFY:
+        if (optarg && strcmp(optarg, "checksum") != 0)
+            return refuse(p, "--verify takes checksum or nothing, not '%s'", optarg);
+        o->verify = true;
+        o->verify_data = optarg;
+        return true;
+    case VERIFY_ROUNDS:
+        if (!parse_number("--verify-rounds", optarg, 1, 100, &n, p))
+            return false;
+        o->verify_rounds = (unsigned)n;
+        return true;
+    case VERIFY_ONLY:
+    case COMPARE:
+        o->verify_only = o->observe = true;
+        return true;
     case 'v':
         o->verbose = true;
         return true;
@@ -353,6 +548,24 @@ static bool refuse_option(int result, char **argv, struct problem *p)
                   argv[optind - 1]);
 }
 
+/* -0 holds for all lists, those named before it as well: a first turn only looks for it. */
+static bool has_null(int argc, char **argv, const char *shorts, const struct option *longs)
+{
+    /* getopt_long() moves operands to the end, and after an error must not find them there. */
+    char **copy = malloc(((size_t)argc + 1) * sizeof *copy);
+    bool found = false;
+    int id;
+    if (!copy)
+        return false;
+    memcpy(copy, argv, ((size_t)argc + 1) * sizeof *copy);
+    optind = 0;
+    opterr = 0;
+    while ((id = getopt_long(argc, copy, shorts, longs, NULL)) != -1)
+        found = found || id == '0';
+    free(copy);
+    return found;
+}
+
 enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, char *problem,
                                  size_t size)
 {
@@ -364,7 +577,9 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
 
     memset(longs, 0, sizeof longs);
     for (size_t i = 0; i < OPTIONS; i++) {
-        const int argument = TABLE[i].argument ? required_argument : no_argument;
+        const int argument = !TABLE[i].argument          ? no_argument
+                             : *TABLE[i].argument == '[' ? optional_argument
+                                                         : required_argument;
         if (TABLE[i].name)
             longs[n++] = (struct option){TABLE[i].name, argument, NULL, TABLE[i].id};
         if (TABLE[i].id < 256) {
@@ -387,6 +602,9 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
         .retries = 2,
         .queue_size = 8192,
         .buffer_size = (size_t)256 * 1024,
+        .max_size = SIZE_MAX,
+        .max_delete = SIZE_MAX,
+        .verify_rounds = 2,
     };
     /* No more mount points than the command line has characters. */
     size_t length = 1;
@@ -395,7 +613,8 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
     o->sources = calloc((size_t)argc + 1, sizeof *o->sources);
     o->mounts.paths = calloc(length, sizeof *o->mounts.paths);
     o->source_mounts.paths = calloc(length, sizeof *o->source_mounts.paths);
-    if (!o->sources || !o->mounts.paths || !o->source_mounts.paths) {
+    if (!o->sources || !o->mounts.paths || !o->source_mounts.paths ||
+        pc_filter_new(&o->filter) != 0) {
         refuse(&p, "no memory");
         pc_options_free(o);
         return PC_REQUEST_REFUSED;
@@ -403,6 +622,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
 
     bool good = true;
     int id;
+    o->nul = has_null(argc, argv, shorts, longs);
     optind = 0; /* for a second call: starts getopt_long() anew (getopt(3), glibc) */
     opterr = 0;
     while (good && (id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
@@ -423,5 +643,6 @@ void pc_options_free(struct pc_options *o)
     free(o->sources);
     free(o->mounts.paths);
     free(o->source_mounts.paths);
+    pc_filter_free(o->filter);
     *o = (struct pc_options){0};
 }

@@ -23,6 +23,8 @@ struct operand {
     const char *name;   /* last component; "" for one that has none ("/", ".") */
     struct stat st;     /* of what is copied: a link to a directory is followed */
     const char *target; /* where it lands; relative to the mount points with -m */
+    bool exists;        /* something is there, */
+    struct stat there;  /* and was this before it was looked at more closely */
 };
 
 struct work {
@@ -196,7 +198,7 @@ static int check_agreement(struct work *w, const struct pc_mounts *m, const char
     unsigned bad;
     if (!m->paths)
         return 0;
-    const int err = pc_mounts_agree(m, path, m == w->targets, &bad);
+    const int err = pc_mounts_agree(m, path, m == w->targets && !w->options->observe, &bad);
     if (err == -EXDEV)
         return refuse(w, err, "the mount points '%s' and '%s' do not show the same directory '%s'",
                       m->paths[0], m->paths[bad], path);
@@ -298,7 +300,7 @@ static int check_inside(struct work *w, const struct operand *op)
     return n < 0 ? refuse_errno(w, n, "look at", shown_target(w, op->target)) : 0;
 }
 
-static int check_place(struct work *w, const struct operand *op)
+static int check_place(struct work *w, struct operand *op)
 {
     const char *target = shown_target(w, op->target);
     const bool directory = S_ISDIR(op->st.st_mode);
@@ -312,6 +314,9 @@ static int check_place(struct work *w, const struct operand *op)
         return refuse(w, -EISDIR, "'%s' is a directory, and '%s' is none", target, op->shown);
     if (!err && !directory && is_same(&st, &op->st))
         return refuse(w, -EEXIST, "'%s' and '%s' are the same file", op->shown, target);
+    op->exists = !err;
+    if (op->exists)
+        op->there = st;
     return directory ? check_inside(w, op) : 0;
 }
 
@@ -393,15 +398,23 @@ static int make_path(struct work *w, unsigned i, const char *path, mode_t mode, 
     return err;
 }
 
-/* Opens a directory through mount `i`, making it at the destination, and asks what it is on. */
+/*
+ * Opens a directory through mount `i`, making it at the destination unless nothing is to be
+ * changed, and asks what it is on.
+ */
 static int open_on(struct work *w, struct pc_mounts *m, unsigned i, const char *path, mode_t mode,
                    bool *made, struct pc_handle *out)
 {
     struct pc_handle h;
     struct pc_fs fs;
     for (bool again = false;; again = true) {
-        int err = m == w->targets ? make_path(w, i, path, mode, made, out)
-                                  : open_in(m, i, path, false, out);
+        const bool target = m == w->targets;
+        int err = target && !w->options->observe ? make_path(w, i, path, mode, made, out)
+                                                 : open_in(m, i, path, target, out);
+        if (err == -ENOENT && target && w->options->observe) {
+            *made = true;
+            return 0;
+        }
         if (!err)
             err = pc_sys_fs(*out, &fs);
         if (!err)
@@ -467,6 +480,7 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
     mode_t mode = pc_meta_make_mode(&w->options->keep, &op->st);
 
     root->type = op->st.st_mode & S_IFMT;
+    root->relative = directory && w->into ? op->name : "";
     root->handles = calloc(p->ends, sizeof *root->handles);
     root->labels = calloc(p->ends, sizeof *root->labels);
     if (!root->handles || !root->labels)
@@ -497,9 +511,13 @@ static int open_root(struct work *w, const struct operand *op, struct pc_root *r
         return err;
     if (!directory && !w->sources->paths && !strchr(op->path, '/'))
         root->labels[PC_SOURCE] = ""; /* "file", not "./file" */
+    if (!pc_handle_open(root->handles[sources]))
+        return 0;
     if (root->made && w->options->keep.acl)
         err = pc_sys_drop_acl(root->handles[sources], true);
-    if (!err)
+    if (directory && op->exists)
+        root->there = op->there; /* the probe of the mount points has moved its mtime since */
+    else if (!err)
         err = pc_sys_stat(root->handles[sources], &root->there);
     return err ? refuse_errno(w, err, "stat", root->labels[sources]) : 0;
 }

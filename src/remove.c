@@ -1,13 +1,14 @@
 /*
- * Down into the first subdirectory that is found, and when a directory is empty up again and away
- * with it. Only the directory worked in is open: the way up is "..", which somebody may have
- * changed by moving the directory elsewhere, so what is found there must be what we came from. What
- * was removed is not listed again, so each directory is simply listed from its start until it is
- * empty.
+ * Down into each subdirectory that is found, and when a directory is done up again and away with
+ * it. Only the directory worked in is open: the way up is "..", which somebody may have changed by
+ * moving the directory elsewhere, so what is found there must be what we came from. Listing goes on
+ * at the position where it was left. Positions may shift when names before them are removed (tmpfs
+ * counts), so a directory is listed again until a whole turn has removed nothing.
  */
 #include "pcopy/remove.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,121 +19,222 @@ struct level {
     struct level *up;
     dev_t dev;
     ino_t ino;
-    char name[];
+    size_t length; /* of its path */
+    off_t next;    /* where its listing goes on */
+    bool removed;  /* something, since it was listed from its start */
+    bool kept;     /* something is still in it */
 };
 
-/* Opens `name` in `dir`, which is on device `dev`, as the next level. */
-static int descend(struct pc_handle dir, const char *name, dev_t dev, struct level **top,
-                   struct pc_handle *out)
+/* One removal. */
+struct work {
+    const struct pc_remove_events *events;
+    struct level *top;
+    struct pc_handle h; /* of `top` */
+    char *path;
+    size_t room;
+    char *buffer;
+};
+
+/* Sets the path to that of `name` below the first `length` characters of it. */
+static int set_path(struct work *w, size_t length, const char *name)
 {
-    struct stat st;
-    int err = pc_sys_open_dir(dir, name, out);
-    if (err)
-        return err;
-    err = pc_sys_stat(*out, &st);
-    if (!err && st.st_dev != dev)
-        err = -EBUSY;
-    struct level *l = err ? NULL : malloc(sizeof *l + strlen(name) + 1);
-    if (!l) {
-        pc_sys_close(out);
-        return err ? err : -ENOMEM;
+    const size_t size = strlen(name) + 1;
+    const size_t needed = length + 1 + size;
+    if (needed > w->room) {
+        char *bigger = realloc(w->path, 2 * needed);
+        if (!bigger)
+            return -ENOMEM;
+        w->path = bigger;
+        w->room = 2 * needed;
     }
-    *l = (struct level){.up = *top, .dev = st.st_dev, .ino = st.st_ino};
-    memcpy(l->name, name, strlen(name) + 1);
-    *top = l;
+    if (length)
+        w->path[length++] = '/';
+    memcpy(w->path + length, name, size);
     return 0;
 }
 
-/* Opens the directory above *h, which must be `above`, in its place. */
-static int ascend(struct pc_handle *h, const struct level *above)
+/* The last component of the path that is `length` long. */
+static const char *last_name(const struct work *w, size_t length)
+{
+    const char *at = w->path + length;
+    while (at > w->path && at[-1] != '/')
+        at--;
+    return at;
+}
+
+static bool may_go(const struct work *w, mode_t type, bool goes)
+{
+    return !w->events || w->events->may(w->events->context, w->path, type, goes);
+}
+
+static void tell(const struct work *w, mode_t type)
+{
+    if (w->events)
+        w->events->removed(w->events->context, w->path, type);
+}
+
+static bool pretends(const struct work *w)
+{
+    return w->events && w->events->pretend;
+}
+
+/* Opens the directory that the path names, in `dir` on device `dev`, as the next level. */
+static int descend(struct work *w, struct pc_handle dir, const char *name, dev_t dev)
+{
+    struct pc_handle h;
+    struct stat st;
+    int err = pc_sys_open_dir(dir, name, &h);
+    if (err)
+        return err;
+    err = pc_sys_stat(h, &st);
+    if (!err && st.st_dev != dev)
+        err = -EBUSY;
+    struct level *l = err ? NULL : malloc(sizeof *l);
+    if (!l) {
+        pc_sys_close(&h);
+        return err ? err : -ENOMEM;
+    }
+    *l =
+        (struct level){.up = w->top, .dev = st.st_dev, .ino = st.st_ino, .length = strlen(w->path)};
+    if (w->top)
+        pc_sys_close(&w->h);
+    w->h = h;
+    w->top = l;
+    return 0;
+}
+
+/* Opens the directory above the one we are in, which must be `above`, in its place. */
+static int ascend(struct work *w, const struct level *above)
 {
     struct pc_handle up;
     struct stat st;
-    int err = pc_sys_open_dir(*h, "..", &up);
+    int err = pc_sys_open_dir(w->h, "..", &up);
     if (err)
         return err;
     err = pc_sys_stat(up, &st);
     if (!err && (st.st_dev != above->dev || st.st_ino != above->ino))
         err = -ESTALE;
-    pc_sys_close(h);
-    *h = up;
+    pc_sys_close(&w->h);
+    w->h = up;
     return err;
 }
 
-/* Removes what is in a directory up to its first subdirectory: 1 and its name, or 0 at the end. */
-static int empty(struct pc_handle h, char *buffer, struct pc_name *found)
+/* Goes on in a directory to its next subdirectory: 1, in the path; or 0 at its end. */
+static int empty(struct work *w)
 {
-    struct pc_listing l = {.dir = h, .buffer = buffer, .size = BUFFER};
-    int n = pc_sys_list_from(&l, 0);
-    if (n < 0)
-        return n;
-    while ((n = pc_sys_list(&l, found)) > 0) {
-        mode_t type = found->type;
-        if (type == 0) {
+    struct level *l = w->top;
+    struct pc_listing listing = {.dir = w->h, .buffer = w->buffer, .size = BUFFER};
+    struct pc_name found;
+    int n = pc_sys_list_from(&listing, l->next);
+    while (n >= 0) {
+        n = pc_sys_list(&listing, &found);
+        if (n == 0 && l->removed && !pretends(w)) {
+            l->removed = l->kept = false;
+            n = pc_sys_list_from(&listing, 0);
+            continue;
+        }
+        if (n <= 0)
+            return n;
+        l->next = found.next;
+        n = set_path(w, l->length, found.name);
+        mode_t type = found.type;
+        if (n == 0 && type == 0) {
             struct stat st;
-            n = pc_sys_stat_at(h, found->name, &st);
+            n = pc_sys_stat_at(w->h, found.name, &st);
             type = st.st_mode & S_IFMT;
         }
-        if (n >= 0 && type == S_IFDIR)
+        if (n == 0 && !may_go(w, type, type != S_IFDIR)) {
+            l->kept = true;
+            continue;
+        }
+        if (n == 0 && type == S_IFDIR)
             return 1;
-        if (n >= 0)
-            n = pc_sys_unlink(h, found->name);
-        if (n < 0 && n != -ENOENT)
-            return n;
+        if (n == 0 && !pretends(w))
+            n = pc_sys_unlink(w->h, found.name);
+        if (n == 0) {
+            l->removed = true;
+            tell(w, type);
+        } else if (n == -ENOENT) {
+            n = 0;
+        }
     }
     return n;
 }
 
-/* Removes directory `name`, which is there and one. */
-static int remove_dir(struct pc_handle dir, const char *name, dev_t dev)
+/* Leaves a directory that is done, and removes it unless something is still in it. */
+static int leave(struct work *w, struct pc_handle dir, bool *kept)
 {
-    struct level *top = NULL;
-    struct pc_handle h = PC_HANDLE_NONE;
-    struct pc_handle next;
-    struct pc_name found;
-    char *buffer = malloc(BUFFER);
-
-    int err = buffer ? descend(dir, name, dev, &top, &h) : -ENOMEM;
-    while (!err && top) {
-        const int n = empty(h, buffer, &found);
-        if (n < 0) {
-            err = n;
-        } else if (n > 0) {
-            err = descend(h, found.name, dev, &top, &next);
-            if (!err) {
-                pc_sys_close(&h);
-                h = next;
-            }
-        } else {
-            struct level *done = top;
-            if (done->up)
-                err = ascend(&h, done->up);
-            if (!err)
-                err = pc_sys_rmdir(done->up ? h : dir, done->name);
-            top = done->up;
-            free(done);
+    struct level *done = w->top;
+    struct level *up = done->up;
+    int err = up ? ascend(w, up) : 0;
+    w->path[done->length] = '\0';
+    if (!err && !done->kept && !may_go(w, S_IFDIR, true))
+        done->kept = true;
+    if (!err && !done->kept && !pretends(w)) {
+        err = pc_sys_rmdir(up ? w->h : dir, last_name(w, done->length));
+        if (err == -ENOTEMPTY && w->events) { /* something has come meanwhile */
+            err = 0;
+            done->kept = true;
         }
     }
-    while (top) {
-        struct level *l = top;
-        top = l->up;
-        free(l);
-    }
-    if (pc_handle_open(h))
-        pc_sys_close(&h);
-    free(buffer);
+    if (!err && !done->kept)
+        tell(w, S_IFDIR);
+    if (up)
+        *(done->kept ? &up->kept : &up->removed) = true;
+    else
+        *kept = done->kept;
+    w->top = up;
+    free(done);
     return err;
 }
 
-int pc_remove(struct pc_handle dir, const char *name)
+/* Removes directory `name`, which is there and one. */
+static int remove_dir(struct work *w, struct pc_handle dir, const char *name, dev_t dev)
 {
+    bool kept = false;
+    w->buffer = malloc(BUFFER);
+    int err = w->buffer ? descend(w, dir, name, dev) : -ENOMEM;
+    while (!err && w->top) {
+        const int n = empty(w);
+        if (n < 0)
+            err = n;
+        else if (n > 0)
+            err = descend(w, w->h, last_name(w, strlen(w->path)), dev);
+        else
+            err = leave(w, dir, &kept);
+    }
+    while (w->top) {
+        struct level *l = w->top;
+        w->top = l->up;
+        free(l);
+    }
+    if (pc_handle_open(w->h))
+        pc_sys_close(&w->h);
+    free(w->buffer);
+    return err ? err : kept;
+}
+
+int pc_remove(struct pc_handle dir, const char *name, const struct pc_remove_events *events)
+{
+    struct work w = {.events = events, .h = PC_HANDLE_NONE};
     struct stat st;
-    int err = pc_sys_unlink(dir, name);
-    if (err != -EISDIR && err != -EPERM) /* the latter is what POSIX has for a directory */
-        return err;
-    const int why = err;
-    err = pc_sys_stat(dir, &st);
+    int err = set_path(&w, 0, name);
     if (!err)
-        err = remove_dir(dir, name, st.st_dev);
-    return err == -ENOTDIR ? why : err;
+        err = pc_sys_stat_at(dir, name, &st);
+    if (err)
+        goto out;
+    if (!may_go(&w, st.st_mode & S_IFMT, !S_ISDIR(st.st_mode))) {
+        err = 1;
+    } else if (!S_ISDIR(st.st_mode)) {
+        err = pretends(&w) ? 0 : pc_sys_unlink(dir, name);
+        if (!err)
+            tell(&w, st.st_mode & S_IFMT);
+    } else {
+        err = pc_sys_stat(dir, &st);
+        if (!err)
+            err = remove_dir(&w, dir, name, st.st_dev);
+    }
+out:
+    free(w.path);
+    return err;
 }

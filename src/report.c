@@ -12,38 +12,36 @@
 #include <wchar.h>
 #include <wctype.h>
 
+#include "pcopy/meta.h"
+
 struct pc_report {
-    bool quiet;
-    bool verbose;
+    struct pc_report_config config;
     bool terminal;
     bool line_open;       /* a progress line stands on the terminal; under lock */
     pthread_mutex_t lock; /* one writer at a time */
     locale_t utf8;        /* to tell printable characters, whatever the locale of a cron job */
     struct timespec start;
-    unsigned threads;
     struct pc_counters *counters;
     double last_seconds; /* of the progress line before */
     uint64_t last_files;
     uint64_t last_bytes;
 };
 
-int pc_report_new(struct pc_report **out, unsigned threads, bool quiet, bool verbose)
+int pc_report_new(struct pc_report **out, const struct pc_report_config *config)
 {
     struct pc_report *r = calloc(1, sizeof *r);
     if (!r)
         return -ENOMEM;
-    r->counters = aligned_alloc(alignof(struct pc_counters), threads * sizeof *r->counters);
+    r->counters = aligned_alloc(alignof(struct pc_counters), config->threads * sizeof *r->counters);
     if (!r->counters) {
         free(r);
         return -ENOMEM;
     }
-    for (unsigned t = 0; t < threads; t++) {
+    for (unsigned t = 0; t < config->threads; t++) {
         for (unsigned i = 0; i < PC_COUNTS; i++)
             atomic_init(&r->counters[t].count[i], 0);
     }
-    r->threads = threads;
-    r->quiet = quiet;
-    r->verbose = verbose;
+    r->config = *config;
     r->terminal = isatty(STDERR_FILENO);
     r->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     pthread_mutex_init(&r->lock, NULL);
@@ -69,10 +67,10 @@ void pc_report_count(struct pc_report *r, unsigned thread, enum pc_count which, 
     atomic_fetch_add_explicit(&r->counters[thread].count[which], n, memory_order_relaxed);
 }
 
-static uint64_t sum(const struct pc_report *r, enum pc_count which)
+uint64_t pc_report_total(const struct pc_report *r, enum pc_count which)
 {
     uint64_t total = 0;
-    for (unsigned t = 0; t < r->threads; t++)
+    for (unsigned t = 0; t < r->config.threads; t++)
         total += atomic_load_explicit(&r->counters[t].count[which], memory_order_relaxed);
     return total;
 }
@@ -150,11 +148,179 @@ void pc_report_note(struct pc_report *r, const char *format, ...)
 
 void pc_report_entry(struct pc_report *r, const char *path)
 {
-    if (!r->verbose)
+    if (!r->config.verbose)
         return;
     pthread_mutex_lock(&r->lock);
     put_text(r, stdout, path, true);
     fputc('\n', stdout);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* The letter of a type in an itemized line. */
+static char type_letter(mode_t type)
+{
+    return S_ISREG(type)                    ? 'f'
+           : S_ISDIR(type)                  ? 'd'
+           : S_ISLNK(type)                  ? 'L'
+           : S_ISCHR(type) || S_ISBLK(type) ? 'D'
+                                            : 'S';
+}
+
+/* The letter of what was done. */
+static char change_letter(const struct pc_change *c)
+{
+    if (!c->due)
+        return '.';
+    if (c->link)
+        return 'h';
+    return S_ISREG(c->type) ? '>' : 'c';
+}
+
+/* The eleven characters of rsync: YXcstpoguax. */
+static void itemize(const struct pc_change *c, char text[12])
+{
+    static const struct {
+        unsigned diff;
+        char letter;
+    } columns[] = {
+        {PC_DIFF_CONTENT, 'c'},
+        {PC_DIFF_SIZE, 's'},
+        {PC_DIFF_MTIME, 't'},
+        {PC_DIFF_MODE, 'p'},
+        {PC_DIFF_OWNER, 'o'},
+        {PC_DIFF_GROUP, 'g'},
+        {0, 'u'},
+        {PC_DIFF_ACL, 'a'},
+        {PC_DIFF_XATTR, 'x'},
+    };
+    const bool new = c->diffs &(PC_DIFF_MISSING | PC_DIFF_TYPE | PC_DIFF_LINK);
+    text[0] = change_letter(c);
+    text[1] = type_letter(c->type);
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        text[2 + i] = (char)(new ? '+' : c->diffs &columns[i].diff ? columns[i].letter : '.');
+    text[11] = '\0';
+}
+
+/* What may differ, in the order in which it is told. */
+static const struct {
+    unsigned diff;
+    const char *name;
+} DIFFERENCES[] = {
+    {PC_DIFF_MISSING, "missing"}, {PC_DIFF_EXTRA, "extra"}, {PC_DIFF_TYPE, "type"},
+    {PC_DIFF_LINK, "hard link"},  {PC_DIFF_SIZE, "size"},   {PC_DIFF_CONTENT, "contents"},
+    {PC_DIFF_MTIME, "mtime"},     {PC_DIFF_MODE, "mode"},   {PC_DIFF_OWNER, "owner"},
+    {PC_DIFF_GROUP, "group"},     {PC_DIFF_ACL, "ACL"},     {PC_DIFF_XATTR, "xattr"},
+};
+
+#define DIFFERENCE_COUNT (sizeof DIFFERENCES / sizeof DIFFERENCES[0])
+
+void pc_report_differences(unsigned diffs, char *text, size_t size)
+{
+    size_t n = 0;
+    size_t left = 0;
+    if (diffs & PC_DIFF_MISSING) {
+        snprintf(text, size, "it was missing");
+        return;
+    }
+    for (size_t i = 0; i < DIFFERENCE_COUNT; i++)
+        left += (diffs & DIFFERENCES[i].diff) != 0;
+    const size_t count = left;
+    n = (size_t)snprintf(text, size, "its ");
+    for (size_t i = 0; i < DIFFERENCE_COUNT && n < size; i++) {
+        if (!(diffs & DIFFERENCES[i].diff))
+            continue;
+        left--;
+        n += (size_t)snprintf(text + n, size - n, "%s%s", DIFFERENCES[i].name,
+                              left > 1    ? ", "
+                              : left == 1 ? " and "
+                                          : " differed");
+    }
+    if (count == 0)
+        snprintf(text, size, "it was to be copied again");
+}
+
+void pc_report_json(FILE *out, const char *text)
+{
+    const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    const locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
+    mbstate_t state;
+    memset(&state, 0, sizeof state);
+    fputc('"', out);
+    for (const char *at = text; *at;) {
+        const unsigned char c = (unsigned char)*at;
+        wchar_t wide;
+        const size_t n = mbrtowc(&wide, at, strlen(at), &state);
+        if (n == (size_t)-1 || n == (size_t)-2) {
+            memset(&state, 0, sizeof state);
+            fprintf(out, "\\udc%02x", c);
+            at++;
+        } else if (c == '"' || c == '\\') {
+            fprintf(out, "\\%c", c);
+            at++;
+        } else if (c < 0x20 || c == 0x7f) {
+            fprintf(out, "\\u%04x", c);
+            at++;
+        } else {
+            fwrite(at, 1, n, out);
+            at += n;
+        }
+    }
+    fputc('"', out);
+    if (utf8) {
+        uselocale(before);
+        freelocale(utf8);
+    }
+}
+
+static void put_json(const struct pc_change *c, const char *letters)
+{
+    static const struct {
+        mode_t type;
+        const char *name;
+    } types[] = {
+        {S_IFREG, "file"},    {S_IFDIR, "directory"}, {S_IFLNK, "symlink"}, {S_IFIFO, "fifo"},
+        {S_IFSOCK, "socket"}, {S_IFCHR, "device"},    {S_IFBLK, "device"},
+    };
+    const char *type = "unknown";
+    const char *comma = "";
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        type = c->type == types[i].type ? types[i].name : type;
+    fputs("{\"path\": ", stdout);
+    pc_report_json(stdout, c->path);
+    printf(", \"type\": \"%s\", \"itemize\": \"%s\", \"differs\": [", type, letters);
+    for (size_t i = 0; i < DIFFERENCE_COUNT; i++) {
+        if (c->diffs & DIFFERENCES[i].diff) {
+            printf("%s\"%s\"", comma, DIFFERENCES[i].name);
+            comma = ", ";
+        }
+    }
+    fputs("]}\n", stdout);
+}
+
+void pc_report_change(struct pc_report *r, const struct pc_change *c)
+{
+    char letters[12] = "*deleting  ";
+    if (r->config.changes == PC_CHANGES_NONE)
+        return;
+    if (!(c->diffs & PC_DIFF_EXTRA))
+        itemize(c, letters);
+    pthread_mutex_lock(&r->lock);
+    if (r->config.changes == PC_CHANGES_NAMES) {
+        fputs(*c->path ? c->path : ".", stdout);
+        fputc('\0', stdout);
+    } else if (r->config.changes == PC_CHANGES_JSON) {
+        put_json(c, letters);
+    } else {
+        printf("%s ", letters);
+        put_text(r, stdout, *c->path ? c->path : ".", false);
+        if (S_ISDIR(c->type))
+            fputc('/', stdout);
+        if (c->target) {
+            fputs(c->link ? " => " : " -> ", stdout);
+            put_text(r, stdout, c->target, false);
+        }
+        fputc('\n', stdout);
+    }
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -180,13 +346,13 @@ static const char *bytes_text(double bytes, char *text, size_t size)
 
 static uint64_t copied(const struct pc_report *r)
 {
-    return sum(r, PC_COUNT_FILES) + sum(r, PC_COUNT_SYMLINKS) + sum(r, PC_COUNT_LINKS) +
-           sum(r, PC_COUNT_SPECIALS);
+    return pc_report_total(r, PC_COUNT_FILES) + pc_report_total(r, PC_COUNT_SYMLINKS) +
+           pc_report_total(r, PC_COUNT_LINKS) + pc_report_total(r, PC_COUNT_SPECIALS);
 }
 
 bool pc_report_has_progress(const struct pc_report *r)
 {
-    return r->terminal && !r->quiet;
+    return r->terminal && !r->config.quiet;
 }
 
 void pc_report_progress(struct pc_report *r)
@@ -195,7 +361,7 @@ void pc_report_progress(struct pc_report *r)
     char rate[32];
     const double now = elapsed(r);
     const uint64_t files = copied(r);
-    const uint64_t bytes = sum(r, PC_COUNT_BYTES);
+    const uint64_t bytes = pc_report_total(r, PC_COUNT_BYTES);
 
     pthread_mutex_lock(&r->lock);
     const double span = now - r->last_seconds;
@@ -204,7 +370,7 @@ void pc_report_progress(struct pc_report *r)
                 (unsigned long long)files, bytes_text((double)bytes, done, sizeof done),
                 (double)(files - r->last_files) / span,
                 bytes_text((double)(bytes - r->last_bytes) / span, rate, sizeof rate),
-                (unsigned long long)sum(r, PC_COUNT_ERRORS));
+                (unsigned long long)pc_report_total(r, PC_COUNT_ERRORS));
         fflush(stderr);
         r->line_open = true;
         r->last_seconds = now;
@@ -220,18 +386,21 @@ static void summary(const struct pc_report *r)
     char rate[32];
     const double seconds = elapsed(r);
     const double span = seconds > 0 ? seconds : 1e-9;
-    const uint64_t bytes = sum(r, PC_COUNT_BYTES);
+    const uint64_t bytes = pc_report_total(r, PC_COUNT_BYTES);
     unsigned long long n[PC_COUNTS];
     for (unsigned i = 0; i < PC_COUNTS; i++)
-        n[i] = sum(r, (enum pc_count)i);
+        n[i] = pc_report_total(r, (enum pc_count)i);
 
-    printf("copied %llu files, %llu directories, %llu symlinks, %llu hard links, %llu special "
+    printf("%s %llu files, %llu directories, %llu symlinks, %llu hard links, %llu special "
            "files\n",
-           n[PC_COUNT_FILES], n[PC_COUNT_DIRS], n[PC_COUNT_SYMLINKS], n[PC_COUNT_LINKS],
-           n[PC_COUNT_SPECIALS]);
+           r->config.dry ? "would copy" : "copied", n[PC_COUNT_FILES], n[PC_COUNT_DIRS],
+           n[PC_COUNT_SYMLINKS], n[PC_COUNT_LINKS], n[PC_COUNT_SPECIALS]);
     printf("%llu bytes (%s), %llu skipped, %llu vanished, %llu changed, %llu errors\n",
            n[PC_COUNT_BYTES], bytes_text((double)bytes, done, sizeof done), n[PC_COUNT_SKIPPED],
            n[PC_COUNT_VANISHED], n[PC_COUNT_CHANGED], n[PC_COUNT_ERRORS]);
+    if (n[PC_COUNT_MENDED] || n[PC_COUNT_DELETED] || n[PC_COUNT_DIFFERS])
+        printf("%llu mended, %llu deleted, %llu found to differ\n", n[PC_COUNT_MENDED],
+               n[PC_COUNT_DELETED], n[PC_COUNT_DIFFERS]);
     printf("%.2f seconds, %.0f files/s, %s/s\n", seconds, (double)copied(r) / span,
            bytes_text((double)bytes / span, rate, sizeof rate));
 }
@@ -260,7 +429,7 @@ enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
     if (r->line_open)
         fputs("\r\033[K", stderr);
     r->line_open = false;
-    if (!r->quiet)
+    if (r->config.summary)
         summary(r);
     const enum pc_status written = flushed();
     if (status == PC_STATUS_DONE)
@@ -269,8 +438,9 @@ enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
 
     if (status != PC_STATUS_DONE)
         return status;
-    if (sum(r, PC_COUNT_ERRORS))
+    if (pc_report_total(r, PC_COUNT_ERRORS))
         return PC_STATUS_PARTIAL;
-    return sum(r, PC_COUNT_VANISHED) || sum(r, PC_COUNT_CHANGED) ? PC_STATUS_VANISHED
-                                                                 : PC_STATUS_DONE;
+    return pc_report_total(r, PC_COUNT_VANISHED) || pc_report_total(r, PC_COUNT_CHANGED)
+               ? PC_STATUS_VANISHED
+               : PC_STATUS_DONE;
 }

@@ -238,6 +238,16 @@ int pc_sys_stat_at(struct pc_handle dir, const char *name, struct stat *out)
     return err;
 }
 
+int pc_sys_stat_now(struct pc_handle dir, const char *name, struct stat *out)
+{
+    struct statx stx;
+    int err;
+    RETRY(err, "statx",
+          statx(dir.fd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &stx));
+    /* What was fetched is now what the client believes. */
+    return err ? err : pc_sys_stat_at(dir, name, out);
+}
+
 int pc_sys_stat_path(const char *path, bool follow, struct stat *out)
 {
     int err;
@@ -344,6 +354,11 @@ int pc_sys_list(struct pc_listing *l, struct pc_name *out)
         out->next = d->d_off;
         return 1;
     }
+}
+
+void pc_sys_forget(struct pc_handle h)
+{
+    posix_fadvise(h.fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 ssize_t pc_sys_read(struct pc_handle h, void *buffer, size_t size, off_t at)

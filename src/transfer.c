@@ -17,6 +17,10 @@
  * OWNERSHIP. An entry belongs to one stage at a time. Whoever has it last calls finish() (or, when
  * the run was stopped before it got that far, discard()), exactly once.
  *
+ * PASSES. The same pipeline runs over the tree once to copy, once more to remove if it has to be
+ * known first how much would go (--max-delete=N%), and, to verify, until a pass finds nothing to
+ * set right. Each pass has a tree, a queue and threads of its own; roots and counters stay.
+ *
  * STOPPING. The first signal sets `stop` and cancels the queue: walkers cannot push any more, files
  * in flight end at the next block and are removed, what is left in the queue is discarded.
  * Directories that are not complete keep a wrong mtime, which is what marks them as such. A second
@@ -36,6 +40,7 @@
 
 #include "pcopy/copy.h"
 #include "pcopy/explain.h"
+#include "pcopy/names.h"
 #include "pcopy/plan.h"
 #include "pcopy/queue.h"
 #include "pcopy/walk.h"
@@ -48,6 +53,8 @@
 #define MAX_OPEN_DIRS    8192
 #define SHARDS           64
 
+enum pass { PASS_COPY, PASS_DELETE, PASS_VERIFY };
+
 struct run {
     const struct pc_options *options;
     struct pc_report *report;
@@ -58,17 +65,25 @@ struct run {
     struct pc_queue *queue;
     struct pc_walk *walk;
     struct pc_copy_config config;
+    struct pc_names *names; /* of --files-from */
+    enum pass pass;
     unsigned jobs;
     unsigned walkers;
+    size_t max_dirs;
     struct worker *workers;
     atomic_bool stop;
     atomic_int failure;        /* negative errno that ended the run, or 0 */
     atomic_int signal;         /* that ended the run, or 0 */
     atomic_llong *granularity; /* of each end, for the copiers */
     atomic_uint *lost;         /* of each end: pc_lost bits that were reported */
+    atomic_size_t allowance;   /* deletions that may still be made */
+    atomic_size_t refused;     /* deletions that were not made for that reason */
+    atomic_size_t total;       /* names at the destination before the run */
+    atomic_size_t extra;       /* those of them that the source does not have */
+    atomic_bool noted;         /* that there are snapshots in the source */
 
     /* Copy threads that have seen the end of the queue wait for the others: see work(). */
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* also for `queue`, which comes and goes with its pass */
     pthread_cond_t changed;
     unsigned drained;
     bool started; /* all of them: `jobs` is final */
@@ -156,15 +171,51 @@ static void report_lost(struct run *run, unsigned slot, const struct pc_dir *dir
     }
 }
 
-static void account(struct worker *w, const struct pc_dir *dir, const char *name,
+/* Something that was set right, or would be. `e` is NULL for a directory that is complete. */
+static void report_change(struct worker *w, const struct pc_dir *dir, const struct pc_entry *e,
+                          const struct pc_result *r)
+{
+    struct run *run = w->run;
+    const bool link = r->outcome == PC_COPIED_LINK;
+    const struct pc_entry *first = link ? pc_tree_first(e) : NULL;
+    char *target = link ? pc_tree_path(first->dir, PC_RELATIVE, first->to) : NULL;
+    char *path = pc_tree_path(dir, PC_RELATIVE, e ? e->to : "");
+    const struct pc_change change = {
+        .path = path ? path : "?",
+        .type = e ? e->type : S_IFDIR,
+        .diffs = r->diffs,
+        .due = r->outcome != PC_MENDED,
+        .link = link,
+        .target = link                              ? target
+                  : r->outcome == PC_COPIED_SYMLINK ? w->copier.buffer
+                                                    : NULL,
+    };
+    pc_report_change(run->report, &change);
+    free(path);
+    free(target);
+
+    if (run->pass == PASS_VERIFY || run->options->verify_only)
+        pc_report_count(run->report, w->number, PC_COUNT_DIFFERS, 1);
+    if (run->pass == PASS_VERIFY) {
+        char differences[160];
+        path = pc_tree_path(dir, run->sources.count, e ? e->to : "");
+        pc_report_differences(r->diffs, differences, sizeof differences);
+        pc_report_note(run->report, "repaired '%s': %s", path ? path : "?", differences);
+        free(path);
+    }
+}
+
+static void account(struct worker *w, const struct pc_dir *dir, const struct pc_entry *e,
                     const struct pc_result *r)
 {
     static const enum pc_count counts[] = {
         [PC_COPIED_FILE] = PC_COUNT_FILES,       [PC_COPIED_SYMLINK] = PC_COUNT_SYMLINKS,
         [PC_COPIED_SPECIAL] = PC_COUNT_SPECIALS, [PC_COPIED_DIR] = PC_COUNT_DIRS,
         [PC_COPIED_LINK] = PC_COUNT_LINKS,       [PC_SKIPPED] = PC_COUNT_SKIPPED,
+        [PC_MENDED] = PC_COUNT_MENDED,
     };
     struct run *run = w->run;
+    const char *name = e ? e->name : "";
     if (r->bytes)
         pc_report_count(run->report, w->number, PC_COUNT_BYTES, r->bytes);
     if (r->lost)
@@ -176,15 +227,22 @@ static void account(struct worker *w, const struct pc_dir *dir, const char *name
     case PC_COPIED_SPECIAL:
     case PC_COPIED_DIR:
     case PC_COPIED_LINK:
-        pc_report_count(run->report, w->number, counts[r->outcome], 1);
-        if (run->options->verbose) {
+    case PC_MENDED:
+        if (run->pass == PASS_COPY) {
+            pc_report_count(run->report, w->number, counts[r->outcome], 1);
+            if (r->outcome == PC_MENDED && e)
+                pc_report_count(run->report, w->number, PC_COUNT_SKIPPED, 1);
+        }
+        report_change(w, dir, e, r);
+        if (run->options->verbose && r->outcome != PC_MENDED) {
             char *path = pc_tree_path(dir, PC_SOURCE, name);
             pc_report_entry(run->report, path ? path : name);
             free(path);
         }
         break;
     case PC_SKIPPED:
-        pc_report_count(run->report, w->number, PC_COUNT_SKIPPED, 1);
+        if (run->pass == PASS_COPY)
+            pc_report_count(run->report, w->number, PC_COUNT_SKIPPED, 1);
         break;
     case PC_VANISHED:
         report_vanished(run, w->number, dir, name);
@@ -202,6 +260,35 @@ static void account(struct worker *w, const struct pc_dir *dir, const char *name
     }
 }
 
+/* True while what could be deleted is only counted. */
+static bool is_counting(const struct run *run)
+{
+    return run->options->max_delete_share && run->pass == PASS_COPY;
+}
+
+/* Something is gone that the source does not have, or would be. */
+static void removed(void *owner, const char *path, mode_t type)
+{
+    struct worker *w = owner;
+    struct run *run = w->run;
+    const struct pc_change change = {.path = path, .type = type, .diffs = PC_DIFF_EXTRA};
+    atomic_fetch_add_explicit(&run->extra, 1, memory_order_relaxed);
+    if (is_counting(run))
+        return;
+    pc_report_count(run->report, w->number, PC_COUNT_DELETED, 1);
+    if (run->options->verify_only || run->pass == PASS_VERIFY)
+        pc_report_count(run->report, w->number, PC_COUNT_DIFFERS, 1);
+    pc_report_change(run->report, &change);
+}
+
+static void not_removed(void *owner, const struct pc_dir *dir, unsigned end, const char *name,
+                        int err)
+{
+    struct worker *w = owner;
+    if (!is_counting(w->run))
+        report_error(w->run, w->number, dir, end, name, "delete", err, NULL);
+}
+
 /* --- copy threads --- */
 
 /* Gives an entry back. Its directory, and those above it, are finished if it was their last. */
@@ -213,7 +300,7 @@ static void finish(struct worker *w, struct pc_entry *entry)
         if (atomic_load_explicit(&run->stop, memory_order_relaxed))
             continue;
         pc_copy_dir(&w->copier, d, &result);
-        account(w, d, "", &result);
+        account(w, d, NULL, &result);
     }
 }
 
@@ -238,17 +325,22 @@ static void process(struct worker *w, struct pc_entry *todo)
         struct pc_result r;
         todo = e->next;
 
+        if (w->run->pass == PASS_DELETE) {
+            finish(w, e);
+            continue;
+        }
         pc_copy_entry(&w->copier, e, &r);
         if (r.outcome == PC_POSTPONED)
             continue; /* another thread has it now */
-        account(w, e->dir, e->name, &r);
+        account(w, e->dir, e, &r);
         if (!e->group) {
             finish(w, e);
             continue;
         }
         const bool there = r.outcome == PC_COPIED_FILE || r.outcome == PC_COPIED_SYMLINK ||
                            r.outcome == PC_COPIED_SPECIAL || r.outcome == PC_COPIED_LINK ||
-                           r.outcome == PC_SKIPPED || (r.outcome == PC_CHANGED && !r.err);
+                           r.outcome == PC_MENDED || r.outcome == PC_SKIPPED ||
+                           (r.outcome == PC_CHANGED && !r.err);
         struct pc_left left = pc_tree_leave(w->run->tree, e, there);
         todo = chained(left.again, todo);
         while (left.done) {
@@ -305,7 +397,19 @@ static int enter(void *context, struct pc_dir *dir)
             return -ELOOP; /* reached through a bind mount: the copy would copy itself */
     }
     dir->make_mode = pc_meta_make_mode(&run->config.keep, &dir->st);
+    if (strcmp(dir->name, ".snapshot") == 0 && !atomic_exchange(&run->noted, true))
+        pc_report_note(run->report, "the source shows '.snapshot' directories, and they are copied "
+                                    "too; --exclude=.snapshot leaves them out");
     return 0;
+}
+
+static bool excludes(void *context, const struct pc_dir *dir, const char *name, mode_t type)
+{
+    struct run *run = context;
+    char *path = pc_tree_path(dir, PC_RELATIVE, name);
+    const bool out = path && pc_filter_excludes(run->options->filter, path, type == S_IFDIR);
+    free(path);
+    return out;
 }
 
 static int emit(void *context, struct pc_entry *entry)
@@ -321,7 +425,8 @@ static void walk_failed(void *context, const struct pc_dir *dir, const char *nam
                         const char *operation, int err)
 {
     struct run *run = context;
-    if (err == -ENOENT || err == -ESTALE)
+    /* What a list names and is not there has not been seen to vanish. */
+    if ((err == -ENOENT && !dir->names) || err == -ESTALE)
         report_vanished(run, walker_slot(run), dir, name);
     else
         report_error(run, walker_slot(run), dir, PC_SOURCE, name, operation, err,
@@ -334,7 +439,10 @@ static void stop(struct run *run, int failure)
     int none = 0;
     atomic_compare_exchange_strong(&run->failure, &none, failure);
     atomic_store_explicit(&run->stop, true, memory_order_relaxed);
-    pc_queue_cancel(run->queue);
+    pthread_mutex_lock(&run->lock);
+    if (run->queue)
+        pc_queue_cancel(run->queue);
+    pthread_mutex_unlock(&run->lock);
 }
 
 static void *walk(void *argument)
@@ -406,7 +514,7 @@ static unsigned processors(void)
  * threads wait at the same time; on a local disk more threads than processors only take turns.
  * Returns 0, or -EMFILE where open files do not suffice for one copy thread.
  */
-static int choose_sizes(struct run *run, size_t *max_dirs)
+static int choose_sizes(struct run *run)
 {
     const struct pc_options *o = run->options;
     const unsigned local = processors() < 2 ? 2 : processors();
@@ -438,57 +546,106 @@ static int choose_sizes(struct run *run, size_t *max_dirs)
     }
     /* What the files of the copy threads leave over, plus the walkers' directories. */
     const size_t dirs = files - (size_t)2 * run->jobs + (size_t)FILES_PER_WALKER * run->walkers;
-    *max_dirs = dirs < MAX_OPEN_DIRS ? dirs : MAX_OPEN_DIRS;
+    run->max_dirs = dirs < MAX_OPEN_DIRS ? dirs : MAX_OPEN_DIRS;
     return 0;
 }
 
-/* Everything the threads need. */
-static int prepare(struct run *run)
+/* How the threads of a pass copy. */
+static void configure(struct run *run)
 {
     const struct pc_options *o = run->options;
-    const struct pc_walk_events events = {run, enter, emit, walk_failed};
-    size_t max_dirs;
-    int err = choose_sizes(run, &max_dirs);
-    if (err)
-        return err;
-
-    const struct pc_tree_config tree = {
-        .sources = run->sources.count,
-        .ends = run->plan.ends,
-        .max_handles = max_dirs,
-        .force = o->force,
-        .keep_dirlinks = o->keep_dirlinks,
-        .acl = o->keep.acl,
-    };
-    run->lost = calloc(run->plan.ends, sizeof *run->lost);
-    run->granularity = calloc(run->plan.ends, sizeof *run->granularity);
-    if (!run->lost || !run->granularity)
-        return -ENOMEM;
-    err = pc_tree_new(&run->tree, &tree);
-    if (!err)
-        err = pc_queue_new(&run->queue, SHARDS, o->queue_size, run->plan.network);
-    if (!err)
-        err = pc_walk_new(&run->walk, run->tree, &run->sources, o->one_file_system, &events);
-    if (err)
-        return err;
+    const bool verify = run->pass == PASS_VERIFY;
     run->config = (struct pc_copy_config){
         .tree = run->tree,
         .sources = &run->sources,
         .targets = &run->targets,
         .keep = o->keep,
+        .rule = o->rule,
+        .filter = pc_filter_has_attributes(o->filter) ? o->filter : NULL,
+        .sweep_only = run->pass == PASS_DELETE,
+        .observe = o->observe,
+        .forget = verify || o->verify_only,
         .fsync = o->fsync == PC_FSYNC_FILE || run->targets.network,
-        .force = o->force,
-        .inplace = o->inplace,
-        .atomic = o->atomic,
+        .force = o->force || o->delete,
+        .inplace = o->inplace && !verify,
+        .atomic = o->atomic || verify,
         .retries = o->retries,
         .buffer_size = o->buffer_size,
         .granularity = run->granularity,
         .precious = run->plan.above,
         .precious_count = run->plan.above_count,
         .stop = &run->stop,
+        .sweep =
+            {
+                .tree = run->tree,
+                .sources = &run->sources,
+                .host = pc_sys_host(),
+                .filter = pc_filter_has_names(o->filter) ? o->filter : NULL,
+                .delete = o->delete,
+                .delete_excluded = o->delete_excluded,
+                .observe = o->observe || is_counting(run),
+                .allowance = &run->allowance,
+                .refused = &run->refused,
+                .total = &run->total,
+                .removed = removed,
+                .failed = not_removed,
+            },
     };
+    if (verify) {
+        run->config.rule.checksum |= o->verify_data;
+        run->config.rule.ignore_times = false;
+    }
+}
+
+/* Everything the threads of a pass need. */
+static int prepare(struct run *run)
+{
+    const struct pc_options *o = run->options;
+    const struct pc_walk_events events = {
+        run, enter, emit, pc_filter_has_names(o->filter) ? excludes : NULL, walk_failed};
+    struct pc_queue *queue = NULL;
+    const struct pc_tree_config tree = {
+        .sources = run->sources.count,
+        .ends = run->plan.ends,
+        .max_handles = run->max_dirs,
+        .observe = o->observe,
+        .existing = o->rule.existing,
+        .force = o->force || o->delete,
+        .keep_dirlinks = o->keep_dirlinks,
+        .acl = o->keep.acl,
+    };
+    int err = pc_tree_new(&run->tree, &tree);
+    if (!err)
+        err = pc_queue_new(&queue, SHARDS, o->queue_size, run->plan.network);
+    if (!err)
+        err = pc_walk_new(&run->walk, run->tree, &run->sources, o->one_file_system, &events);
+    pthread_mutex_lock(&run->lock);
+    run->queue = queue;
+    run->drained = 0;
+    run->started = false;
+    if (queue && atomic_load(&run->stop)) /* before there was a queue to cancel */
+        pc_queue_cancel(queue);
+    pthread_mutex_unlock(&run->lock);
+    if (err)
+        return err;
+    configure(run);
     run->workers = calloc(run->jobs, sizeof *run->workers);
     return run->workers ? 0 : -ENOMEM;
+}
+
+/* Frees what prepare() has made. */
+static void clean_up(struct run *run)
+{
+    pc_walk_free(run->walk);
+    pthread_mutex_lock(&run->lock);
+    pc_queue_free(run->queue);
+    run->queue = NULL;
+    pthread_mutex_unlock(&run->lock);
+    pc_tree_free(run->tree);
+    free(run->workers);
+    run->walk = NULL;
+    run->tree = NULL;
+    run->workers = NULL;
 }
 
 /* Starts copy threads, as many as can be had. */
@@ -502,7 +659,7 @@ static int start_workers(struct run *run)
         w->run = run;
         w->number = n;
         w->cursor = (size_t)n * SHARDS / wanted;
-        err = pc_copier_init(&w->copier, &run->config);
+        err = pc_copier_init(&w->copier, &run->config, w);
         if (err)
             break;
         err = -pthread_create(&w->thread, NULL, work, w);
@@ -522,6 +679,34 @@ static int start_workers(struct run *run)
     return n ? 0 : err;
 }
 
+/* A root that the filter leaves out as a whole. */
+static bool is_excluded(const struct run *run, const struct pc_root *root)
+{
+    const char *path = root->file ? root->to : root->relative;
+    return *path && pc_filter_has_names(run->options->filter) &&
+           pc_filter_excludes(run->options->filter, path, !root->file);
+}
+
+/* What is known of a root's directory before anything is done in it. */
+static void introduce(struct run *run, const struct pc_root *root, struct pc_dir *dir)
+{
+    const struct pc_handle there = root->handles[run->sources.count];
+    /* Looking at the mount points may have moved its mtime, on only one of them visibly. */
+    atomic_store_explicit(&dir->touched, run->targets.count > 1 || root->made,
+                          memory_order_relaxed);
+    atomic_store_explicit(&dir->made, root->made, memory_order_relaxed);
+    dir->placed = true;
+    dir->there = root->there;
+    dir->relative = root->relative;
+    dir->hands_down_acl =
+        run->options->keep.acl && pc_handle_open(there) && pc_sys_hands_down_acl(there);
+    dir->implied = root->file;
+    if (run->names) {
+        dir->names = pc_names_root(run->names);
+        dir->implied = !dir->names->listed;
+    }
+}
+
 /* Feeds the roots: either directories, to the walk, or single files, to the queue. */
 static int feed_roots(struct run *run, bool directories)
 {
@@ -529,23 +714,16 @@ static int feed_roots(struct run *run, bool directories)
         const struct pc_root *root = &run->plan.roots[i];
         struct pc_entry *dir;
         struct pc_entry *file;
-        if (directories != S_ISDIR(root->type))
+        if (directories != S_ISDIR(root->type) || is_excluded(run, root))
             continue;
         int err = pc_tree_add_root(run->tree, root->handles, root->labels, &dir);
         if (err)
             return err;
-        /* Looking at the mount points may have moved its mtime, on only one of them visibly. */
-        atomic_store_explicit(&dir->dir->touched, true, memory_order_relaxed);
-        dir->dir->placed = true;
-        dir->dir->made = root->made;
-        dir->dir->there = root->there;
-        dir->dir->hands_down_acl =
-            run->options->keep.acl && pc_sys_hands_down_acl(root->handles[run->sources.count]);
+        introduce(run, root, dir->dir);
         if (!root->file) {
             pc_walk_add(run->walk, dir);
             continue;
         }
-        dir->dir->implied = true;
         err = pc_tree_add_entry(dir->dir, root->file, root->type, &file);
         if (!err) {
             file->to = root->to;
@@ -594,6 +772,8 @@ static int flush(struct run *run)
     for (unsigned i = 0; i < run->plan.count; i++) {
         const struct pc_root *root = &run->plan.roots[i];
         for (unsigned end = run->sources.count; end < run->plan.ends; end++) {
+            if (!pc_handle_open(root->handles[end]))
+                continue;
             const int err = pc_sys_syncfs(root->handles[end]);
             if (err) {
                 pc_report_error(run->report, "flush", root->labels[end], err, NULL);
@@ -605,32 +785,100 @@ static int flush(struct run *run)
 }
 
 /*
- * Starts all threads and waits for them. A negative errno is a failure of the run. The walkers come
- * first: the first copy threads find work while the last are still being started.
+ * One pass: starts all threads and waits for them. A negative errno is a failure of the run. The
+ * walkers come first: the first copy threads find work while the last are still being started.
  */
-static int transfer(struct run *run)
+static int make_pass(struct run *run, enum pass pass)
 {
     pthread_t walkers[PC_MAX_WALKERS];
+    run->pass = pass;
     int err = prepare(run);
+    if (!err) {
+        err = feed_roots(run, true);
+        const unsigned walking = start_walkers(run, walkers);
+        if (!err)
+            err = start_workers(run);
+        if (!err)
+            err = feed_roots(run, false);
+        if (err && err != -ECANCELED)
+            stop(run, err);
+        end_walkers(run, walkers, walking);
+        pc_queue_close(run->queue);
+        end_workers(run);
+        err = atomic_load(&run->failure);
+    }
+    clean_up(run);
+    return err;
+}
+
+/* Roots as the pass before has left them. */
+static int look_again(struct run *run)
+{
+    int err = 0;
+    for (unsigned i = 0; i < run->plan.count && !err; i++) {
+        struct pc_root *root = &run->plan.roots[i];
+        const struct pc_handle there = root->handles[run->sources.count];
+        if (!pc_handle_open(there))
+            continue;
+        root->made = false;
+        err = pc_sys_stat_now(there, ".", &root->there);
+    }
+    return err;
+}
+
+/* With --max-delete=N%: deletes what the first pass has counted, if that is not too much. */
+static int delete_share(struct run *run)
+{
+    const size_t total = atomic_load(&run->total);
+    const size_t extra = atomic_load(&run->extra);
+    if (extra * 100 > total * run->options->max_delete_share) {
+        atomic_store(&run->refused, extra);
+        return 0;
+    }
+    const int err = look_again(run);
+    return err ? err : make_pass(run, PASS_DELETE);
+}
+
+/* Passes until one finds nothing to set right. *left says that the last one did. */
+static int verify(struct run *run, bool *left)
+{
+    int err = 0;
+    *left = true;
+    for (unsigned i = 0; i < run->options->verify_rounds && *left && !err; i++) {
+        const uint64_t before = pc_report_total(run->report, PC_COUNT_DIFFERS);
+        err = run->options->verify_data ? flush(run) : 0; /* only then can its pages be let go */
+        if (!err)
+            err = look_again(run);
+        if (!err)
+            err = make_pass(run, PASS_VERIFY);
+        *left = pc_report_total(run->report, PC_COUNT_DIFFERS) != before;
+        if (atomic_load(&run->stop))
+            break;
+    }
+    return err;
+}
+
+/* All passes. */
+static int transfer(struct run *run, bool *left)
+{
+    const struct pc_options *o = run->options;
+    run->lost = calloc(run->plan.ends, sizeof *run->lost);
+    run->granularity = calloc(run->plan.ends, sizeof *run->granularity);
+    if (!run->lost || !run->granularity)
+        return -ENOMEM;
+    atomic_init(&run->allowance, o->max_delete);
+    int err = choose_sizes(run);
     if (!err)
         err = start_monitor(run);
     if (err)
         return err;
-
-    err = feed_roots(run, true);
-    const unsigned walking = start_walkers(run, walkers);
-    if (!err)
-        err = start_workers(run);
-    if (!err)
-        err = feed_roots(run, false);
-    if (err && err != -ECANCELED)
-        stop(run, err);
-    end_walkers(run, walkers, walking);
-    pc_queue_close(run->queue);
-    end_workers(run);
-
+    err = make_pass(run, PASS_COPY);
+    if (!err && is_counting(run) && !atomic_load(&run->stop))
+        err = delete_share(run);
+    if (!err && o->verify && !atomic_load(&run->stop))
+        err = verify(run, left);
     end_monitor(run);
-    return atomic_load(&run->failure);
+    return err;
 }
 
 /* Opens a set of mount points. */
@@ -651,6 +899,11 @@ static enum pc_status open_all(struct run *run)
 {
     const struct pc_options *o = run->options;
     char problem[1024];
+    if (o->files_from &&
+        pc_names_read(&run->names, o->files_from, o->nul, problem, sizeof problem) != 0) {
+        pc_report_note(run->report, "%s", problem);
+        return PC_STATUS_USAGE;
+    }
     if (!open_mounts(run, &run->sources, &o->source_mounts) ||
         !open_mounts(run, &run->targets, &o->mounts))
         return PC_STATUS_REFUSED;
@@ -671,6 +924,23 @@ static enum pc_status explain(struct run *run)
     return status;
 }
 
+/* The exit status, where deletions or verification have a say in it. `left`: see verify(). */
+static enum pc_status judge(struct run *run, enum pc_status status, bool left)
+{
+    const struct pc_options *o = run->options;
+    if (left && status != PC_STATUS_SIGNAL)
+        pc_report_note(run->report, "the last of %u rounds of verification still found differences",
+                       o->verify_rounds);
+    if (atomic_load(&run->refused))
+        pc_report_note(run->report, "--max-delete has kept entries of the destination from being "
+                                    "removed");
+    if (status != PC_STATUS_DONE && status != PC_STATUS_VANISHED)
+        return status;
+    if (left || (o->verify_only && pc_report_total(run->report, PC_COUNT_DIFFERS)))
+        return PC_STATUS_PARTIAL;
+    return atomic_load(&run->refused) ? PC_STATUS_DELETIONS : status;
+}
+
 /* The copy itself, and what is to be said about it. */
 static enum pc_status copy(struct run *run)
 {
@@ -684,17 +954,18 @@ static enum pc_status copy(struct run *run)
         free(warning);
     }
 
-    const int err = transfer(run);
+    bool left = false;
+    const int err = transfer(run, &left);
     if (atomic_load(&run->signal)) {
         pc_report_note(run->report, "ended by a signal: %s", strsignal(atomic_load(&run->signal)));
         status = PC_STATUS_SIGNAL;
     } else if (err) {
         pc_report_note(run->report, "the run failed: %s", strerror(-err));
         status = PC_STATUS_RUN;
-    } else if (run->options->fsync != PC_FSYNC_NONE && flush(run) != 0) {
+    } else if (run->options->fsync != PC_FSYNC_NONE && !run->options->observe && flush(run) != 0) {
         status = PC_STATUS_RUN;
     }
-    return pc_report_end(run->report, status);
+    return judge(run, pc_report_end(run->report, status), left);
 }
 
 enum pc_status pc_transfer_run(const struct pc_options *o)
@@ -704,21 +975,30 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
     umask(0); /* modes are given as they shall be; o->keep.umask has the user's */
     pthread_mutex_init(&run.lock, NULL);
     pthread_cond_init(&run.changed, NULL);
-    if (pc_report_new(&run.report, walker_slot(&run) + 1, o->quiet, o->verbose) != 0)
+    const struct pc_report_config report = {
+        .threads = walker_slot(&run) + 1,
+        .quiet = o->quiet,
+        .verbose = o->verbose,
+        .dry = o->observe,
+        .changes = !o->itemize && !o->verify_only              ? PC_CHANGES_NONE
+                   : o->verify_only && o->json                 ? PC_CHANGES_JSON
+                   : o->verify_only && o->nul                  ? PC_CHANGES_NAMES
+                   : o->quiet && o->verify_only && !o->itemize ? PC_CHANGES_NONE
+                                                               : PC_CHANGES_ITEMIZED,
+        .summary = !o->quiet && !o->verify_only,
+    };
+    if (pc_report_new(&run.report, &report) != 0)
         return PC_STATUS_RUN;
 
     enum pc_status status = open_all(&run);
     if (status == PC_STATUS_DONE)
         status = o->explain ? explain(&run) : copy(&run);
 
-    pc_walk_free(run.walk);
-    pc_queue_free(run.queue);
-    pc_tree_free(run.tree);
     pc_plan_free(&run.plan);
+    pc_names_free(run.names);
     pc_mounts_close(&run.targets);
     pc_mounts_close(&run.sources);
     pc_report_free(run.report);
-    free(run.workers);
     free(run.granularity);
     free(run.lost);
     pthread_cond_destroy(&run.changed);

@@ -34,7 +34,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "pcopy/snapshot.h"
+
 #define NO_SLOT ((size_t)-1)
+
+/* Names that all snapshots together may hold: some 30 MiB. */
+#define SNAPSHOT_NAMES ((size_t)128 * 1024)
 
 enum group_state { EMPTY, COPYING, READY };
 
@@ -72,6 +77,7 @@ struct pc_tree {
     struct pc_tree_config config;
     bool privileged;
     atomic_size_t dirs;
+    atomic_size_t names_left; /* of SNAPSHOT_NAMES */
 
     pthread_mutex_t lock; /* the clock */
     struct pc_dir_end **slots;
@@ -185,6 +191,7 @@ int pc_tree_new(struct pc_tree **out, const struct pc_tree_config *config)
         return -ENOMEM;
     }
     atomic_init(&t->dirs, 0);
+    atomic_init(&t->names_left, SNAPSHOT_NAMES);
     pthread_mutex_init(&t->lock, NULL);
     pthread_mutex_init(&t->links_lock, NULL);
     *out = t;
@@ -313,6 +320,8 @@ static int new_dir(struct pc_tree *t, struct pc_dir *parent, const char *name,
     }
     atomic_init(&d->pending, 1);
     atomic_init(&d->touched, false);
+    atomic_init(&d->made, false);
+    atomic_init(&d->snapshot, NULL);
     pthread_mutex_init(&d->lock, NULL);
     memcpy(d->name, name, strlen(name) + 1);
     if (parent) {
@@ -330,6 +339,7 @@ int pc_tree_add_root(struct pc_tree *t, const struct pc_handle *handles, const c
         return err;
     struct pc_dir *d = (*out)->dir;
     d->labels = labels;
+    d->relative = "";
     for (unsigned i = 0; i < t->config.ends; i++) {
         d->ends[i].handle = handles[i];
         /* One pin that is never taken back: a root is always open. */
@@ -367,6 +377,12 @@ static int open_place(const struct pc_tree *t, struct pc_handle parent, const ch
     return err;
 }
 
+/* True if directories that are missing at the destination are made. */
+static bool makes(const struct pc_tree *t)
+{
+    return !t->config.observe && !t->config.existing;
+}
+
 /* A new directory, and what is to be known of it later. */
 static int look_at_new(struct pc_dir *d, struct pc_handle h)
 {
@@ -375,23 +391,30 @@ static int look_at_new(struct pc_dir *d, struct pc_handle h)
         if (err)
             return err;
     }
-    d->made = true;
+    /* relaxed: whoever asks has opened the directory, or does not rely on it. */
+    atomic_store_explicit(&d->made, true, memory_order_relaxed);
     /* Asked now the client knows the attributes of a new directory; later that is a round trip. */
     return pc_sys_stat(h, &d->there);
 }
 
-/* A directory that was there before. */
-static int look_at_old(struct pc_tree *t, struct pc_dir *d, struct pc_handle h)
+/* A directory that was there before; `known`: its attributes, if its parent's snapshot has them. */
+static int look_at_old(struct pc_tree *t, struct pc_dir *d, struct pc_handle h,
+                       const struct stat *known)
 {
-    struct stat st;
+    int err = 0;
+    if (known)
+        d->there = *known;
+    else
+        err = pc_sys_stat(h, &d->there);
     if (t->config.acl)
         d->hands_down_acl = pc_sys_hands_down_acl(h);
-    if (t->privileged)
-        return 0;
-    int err = pc_sys_stat(h, &st);
+    if (err || t->privileged || t->config.observe)
+        return err;
     /* One that its owner may not write in: open it up until it gets its mode. */
-    if (!err && st.st_uid == geteuid() && (st.st_mode & S_IRWXU) != S_IRWXU)
-        err = pc_sys_chmod(h, (st.st_mode & 07777) | S_IRWXU);
+    if (d->there.st_uid == geteuid() && (d->there.st_mode & S_IRWXU) != S_IRWXU) {
+        err = pc_sys_chmod(h, (d->there.st_mode & 07777) | S_IRWXU);
+        d->opened_up = true;
+    }
     return err;
 }
 
@@ -418,12 +441,40 @@ static int make(struct pc_tree *t, struct pc_dir *d, struct pc_handle parent, st
         atomic_store_explicit(&d->touched, true, memory_order_relaxed);
         atomic_store_explicit(&d->parent->touched, true, memory_order_relaxed);
     }
-    if (err)
+    if (err || d->placed)
         return err;
-    err = made == 0 ? look_at_new(d, *h) : look_at_old(t, d, *h);
+    err = made == 0 ? look_at_new(d, *h) : look_at_old(t, d, *h, NULL);
     if (err)
         pc_sys_close(h);
     return err;
+}
+
+/*
+ * The first time at the destination: opens it if its parent's snapshot or, where nothing is made,
+ * the server has it, else makes it. Under its lock.
+ */
+static int place(struct pc_tree *t, struct pc_dir *d, struct pc_snapshot *around,
+                 struct pc_handle parent, struct pc_handle *h)
+{
+    const struct stat *known = around ? pc_snapshot_find(around, d->name) : NULL;
+    const bool missing = around && !known && pc_snapshot_complete(around);
+    int err = -ENOENT;
+    if (known && !S_ISDIR(known->st_mode) && !(S_ISLNK(known->st_mode) && t->config.keep_dirlinks))
+        err = -ENOTDIR;
+    else if (known || (!makes(t) && !missing))
+        err = open_place(t, parent, d->name, h);
+    if (err == 0) {
+        err = look_at_old(t, d, *h, known && S_ISDIR(known->st_mode) ? known : NULL);
+        if (err)
+            pc_sys_close(h);
+        return err;
+    }
+    if (makes(t))
+        return make(t, d, parent, h);
+    if (err != -ENOENT && !(err == -ENOTDIR && t->config.force))
+        return err;
+    d->absent = true;
+    return 0;
 }
 
 /* Puts what was just opened into the cache, pinned. Under the directory's lock. */
@@ -441,12 +492,31 @@ static int keep_open(struct pc_tree *t, struct pc_dir_end *e, struct pc_handle h
     return 0;
 }
 
+/*
+ * What was in a directory, pinned on the destination end `h`, before this run. NULL where nothing
+ * was, where few of its names are asked for, or without memory.
+ */
+static struct pc_snapshot *snapshot(struct pc_tree *t, struct pc_dir *d, struct pc_handle h)
+{
+    /* acquire: pairs with the release below. */
+    struct pc_snapshot *s = atomic_load_explicit(&d->snapshot, memory_order_acquire);
+    if (s || d->made || d->implied || d->names)
+        return s;
+    pthread_mutex_lock(&d->lock);
+    s = atomic_load_explicit(&d->snapshot, memory_order_relaxed); /* somebody was faster */
+    if (!s && pc_snapshot_take(&s, h, &t->names_left) == 0)
+        atomic_store_explicit(&d->snapshot, s, memory_order_release);
+    pthread_mutex_unlock(&d->lock);
+    return s;
+}
+
 /* Opens `d`, whose parent is pinned on this end, and pins it. */
 static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
 {
     struct pc_dir_end *e = &d->ends[end];
     const struct pc_handle parent = d->parent->ends[end].handle;
     const bool source = end < t->config.sources;
+    struct pc_snapshot *around = source ? NULL : snapshot(t, d->parent, parent);
     struct pc_handle h = PC_HANDLE_NONE;
     int err = 0;
 
@@ -457,14 +527,19 @@ static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
         err = pc_sys_open_dir(parent, d->name, &h);
     } else if (d->error) {
         err = d->error;
-    } else {
+    } else if (d->placed) {
         /* Made through another mount it may be missing here: a cached negative lookup. Then making
          * it again asks the server, which says EEXIST. */
-        err = d->placed ? open_place(t, parent, d->name, &h) : -ENOENT;
-        if (err == -ENOENT || err == -ESTALE)
+        err = open_place(t, parent, d->name, &h);
+        if ((err == -ENOENT || err == -ESTALE) && makes(t))
             err = make(t, d, parent, &h);
-        if (!err)
-            d->placed = true;
+    } else if (!d->absent) {
+        err = place(t, d, around, parent, &h);
+        d->placed = !err && !d->absent;
+    }
+    if (!err && d->absent) {
+        err = PC_DIR_ABSENT;
+        goto out;
     }
     if (!err)
         err = keep_open(t, e, h);
@@ -519,6 +594,10 @@ int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_
 
     if (pin(&dir->ends[end]))
         above = dir;
+    if (above && !pc_handle_open(dir->ends[end].handle)) {
+        unpin(&dir->ends[end]);
+        return PC_DIR_ABSENT; /* a root */
+    }
     while (above != dir) {
         struct pc_dir *d = dir;
         size_t length = strlen(d->name) + 1; /* of the path from the nearest that is open */
@@ -528,6 +607,10 @@ int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_
         }
         struct pc_dir *const base = d->parent;
         struct pc_dir *far = dir;
+        if (!pc_handle_open(base->ends[end].handle)) {
+            unpin(&base->ends[end]);
+            return PC_DIR_ABSENT;
+        }
         for (; length > PATH_MAX; far = far->parent)
             length -= strlen(far->name) + 1;
         if (far != d && leap(t, base, far, end))
@@ -548,6 +631,33 @@ int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_
 void pc_tree_close(struct pc_dir *dir, unsigned end)
 {
     unpin(&dir->ends[end]);
+}
+
+int pc_tree_look(struct pc_tree *t, struct pc_dir *dir, unsigned end, const char *name,
+                 struct stat *out)
+{
+    /* acquire: pairs with the release in snapshot(). */
+    struct pc_snapshot *s = atomic_load_explicit(&dir->snapshot, memory_order_acquire);
+    const struct stat *found = s ? pc_snapshot_find(s, name) : NULL;
+    struct pc_handle h;
+    int err = -ENOENT;
+
+    if (!found && !(s && pc_snapshot_complete(s)) &&
+        !atomic_load_explicit(&dir->made, memory_order_relaxed)) {
+        err = pc_tree_open(t, dir, end, &h);
+        if (err)
+            return err;
+        s = snapshot(t, dir, h);
+        found = s ? pc_snapshot_find(s, name) : NULL;
+        err = -ENOENT;
+        if (!found && !dir->made && !(s && pc_snapshot_complete(s)))
+            err = pc_sys_stat_at(h, name, out);
+        pc_tree_close(dir, end);
+    }
+    if (!found)
+        return err;
+    *out = *found;
+    return 0;
 }
 
 /* Takes back one hold. */
@@ -571,6 +681,7 @@ struct pc_dir *pc_tree_retire(struct pc_tree *t, struct pc_dir *dir)
         for (unsigned i = 0; i < t->config.ends; i++)
             drop_slot(t, &dir->ends[i]);
     }
+    pc_snapshot_free(atomic_load_explicit(&dir->snapshot, memory_order_relaxed));
     pthread_mutex_destroy(&dir->lock);
     free(dir);
     return parent ? unhold(parent) : NULL;
@@ -690,7 +801,7 @@ char *pc_tree_path(const struct pc_dir *dir, unsigned end, const char *name)
     size_t length = strlen(name) + 1;
     for (d = dir; d->parent; d = d->parent)
         length += strlen(d->name) + 1;
-    const char *label = d->labels[end];
+    const char *label = end == PC_RELATIVE ? d->relative : d->labels[end];
     length += strlen(label) + 1;
 
     char *path = malloc(length);

@@ -17,6 +17,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pcopy/names.h"
+
 #define MANY   1000
 #define BUFFER ((size_t)64 * 1024)
 
@@ -80,49 +82,76 @@ static void found_add(struct found *f, struct pc_entry *e)
     f->count++;
 }
 
+/* One name that was found, or is in the list, in `dir`, open as `h`; type 0 if that is unknown. */
+static int take(struct pc_walk *w, struct pc_dir *dir, struct pc_handle h, const char *name,
+                mode_t type, const struct pc_name_node *node, struct found *found)
+{
+    const struct pc_walk_events *ev = &w->events;
+    struct pc_entry *e;
+    struct stat st;
+
+    if (type == 0) {
+        const int err = pc_sys_stat_at(h, name, &st);
+        if (err) {
+            ev->failed(ev->context, dir, name, node ? "find" : "stat", err);
+            return 0;
+        }
+        type = st.st_mode & S_IFMT;
+    }
+    if (ev->excludes && ev->excludes(ev->context, dir, name, type))
+        return 0;
+    if (type == S_IFDIR) {
+        const int err = pc_tree_add_dir(w->tree, dir, name, &e);
+        if (err)
+            return err;
+        e->dir->names = node;
+        found_add(found, e);
+        return 0;
+    }
+    if (node && node->children)
+        ev->failed(ev->context, dir, name, "look into", -ENOTDIR);
+    if (node && !node->listed)
+        return 0;
+    const int err = pc_tree_add_entry(dir, name, type, &e);
+    return err ? err : ev->emit(ev->context, e);
+}
+
+/* What the list names in a directory. Returns 1, or an error. */
+static int take_listed(struct pc_walk *w, struct pc_dir *dir, struct pc_handle h,
+                       struct found *found)
+{
+    int err = 0;
+    for (const struct pc_name_node *n = dir->names->children; n && !err; n = n->next)
+        err = take(w, dir, h, n->name, 0, n, found);
+    return err ? err : 1;
+}
+
 /* Lists what is left of an open directory. Returns 1 at its end, 0 to be continued, or an error. */
 static int list(struct pc_walk *w, struct pc_dir *dir, struct pc_listing *l, struct found *found)
 {
     const struct pc_walk_events *ev = &w->events;
     struct pc_name name;
-    struct pc_entry *e;
     int n;
 
+    if (dir->names)
+        return take_listed(w, dir, l->dir, found);
     int err = pc_sys_list_from(l, dir->resume);
     if (err) {
         ev->failed(ev->context, dir, "", "read directory", err);
         return 1;
     }
     while ((n = pc_sys_list(l, &name)) > 0) {
-        mode_t type = name.type;
-        if (type == 0) {
-            struct stat st;
-            err = pc_sys_stat_at(l->dir, name.name, &st);
-            if (err) {
-                ev->failed(ev->context, dir, name.name, "stat", err);
-                continue;
-            }
-            type = st.st_mode & S_IFMT;
-        }
-        if (type == S_IFDIR) {
-            err = pc_tree_add_dir(w->tree, dir, name.name, &e);
-            if (err)
-                return err;
-            found_add(found, e);
-            if (found->count == MANY) {
-                dir->resume = name.next;
-                return 0;
-            }
-        } else {
-            err = pc_tree_add_entry(dir, name.name, type, &e);
-            if (!err)
-                err = ev->emit(ev->context, e);
-            if (err)
-                return err;
+        err = take(w, dir, l->dir, name.name, name.type, NULL, found);
+        if (err)
+            return err;
+        if (found->count == MANY) {
+            dir->resume = name.next;
+            return 0;
         }
     }
     if (n < 0)
         ev->failed(ev->context, dir, "", "read directory", n);
+    dir->whole = n == 0;
     return 1;
 }
 

@@ -13,8 +13,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "pcopy/compare.h"
 #include "pcopy/meta.h"
 #include "pcopy/mounts.h"
+#include "pcopy/sweep.h"
 #include "pcopy/tree.h"
 
 /* What all copiers of a run share; read-only but for `stop` and `granularity`. */
@@ -23,6 +25,12 @@ struct pc_copy_config {
     const struct pc_mounts *sources; /* the first ends of the tree ... */
     const struct pc_mounts *targets; /* ... and those behind them */
     struct pc_keep keep;
+    struct pc_rule rule;
+    struct pc_sweep sweep;          /* of directories that are complete */
+    const struct pc_filter *filter; /* has rules on attributes, or NULL */
+    bool sweep_only;                /* of directories: nothing else is done, but for their times */
+    bool observe;                   /* change nothing, only say what would be done */
+    bool forget;                 /* compare contents with the disk or server, not with our cache */
     bool fsync;                  /* each file before its times are set */
     bool force;                  /* a directory in the way of something else is removed */
     bool inplace;                /* an existing file is written over */
@@ -38,8 +46,8 @@ struct pc_copy_config {
 /* One per copy thread. */
 struct pc_copier {
     const struct pc_copy_config *config;
+    void *owner; /* passed on to the events of `sweep` */
     char *buffer;
-    uint32_t host; /* tells this host's temporary names from others' */
 };
 
 enum pc_outcome {
@@ -48,18 +56,20 @@ enum pc_outcome {
     PC_COPIED_SPECIAL,
     PC_COPIED_DIR,
     PC_COPIED_LINK,
-    PC_SKIPPED,     /* it was there and equal */
+    PC_MENDED,      /* it was there, and only its metadata had to be set */
+    PC_SKIPPED,     /* it was there and equal, or the rule says to leave it */
     PC_SKIPPED_DIR, /* it was there */
     PC_VANISHED,    /* its source is gone */
     PC_CHANGED,     /* it changed while it was read, each time; `err` is 0 if a copy is there */
     PC_FAILED,      /* `err`, `operation` and `end` say how; `why` if errno does not */
-    PC_ABANDONED,   /* nothing was done: the run ends, or its directory could not be made */
+    PC_ABANDONED,   /* nothing was done: the run ends, or its directory is not to be had */
     PC_POSTPONED,   /* the entry now belongs to its hard-link group */
 };
 
 struct pc_result {
     enum pc_outcome outcome;
     uint64_t bytes;        /* of data written */
+    unsigned diffs;        /* pc_diff bits: what was, or would be, set right */
     unsigned lost;         /* pc_lost bits */
     int err;               /* negative errno */
     const char *operation; /* a verb with its object, e.g. "set mode of" */
@@ -68,10 +78,13 @@ struct pc_result {
 };
 
 /* Gives a copier its buffer. 0 or -ENOMEM. */
-int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config);
+int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config, void *owner);
 void pc_copier_free(struct pc_copier *c);
 
 /*
+ * With `observe` in the configuration the results of the following two are the same, but nothing is
+ * done.
+ *
  * Copies one entry, or for type S_IFDIR makes the directory. The entry stays the caller's, except
  * with PC_POSTPONED. If it has joined a group (entry->group) the caller calls pc_tree_leave().
  */
@@ -79,8 +92,7 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
 
 /*
  * Gives a complete directory its metadata, or reports why it is not there. If it was there before
- * the run, the temporary names that runs of this host left in it when they were killed are removed,
- * those of other hosts when they are a day old.
+ * the run it is swept first (sweep.h).
  */
 void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *result);
 

@@ -40,6 +40,22 @@ enum pc_lost {
     PC_LOST_HOLES = 16, /* likewise */
 };
 
+/* In what a copy differs from its source: bits of a set. */
+enum pc_diff {
+    PC_DIFF_MISSING = 1,  /* there is no copy */
+    PC_DIFF_EXTRA = 2,    /* there is no source */
+    PC_DIFF_TYPE = 4,     /* it is something else */
+    PC_DIFF_LINK = 8,     /* it is not the file that its hard link says */
+    PC_DIFF_CONTENT = 16, /* data, target of a symbolic link, number of a device */
+    PC_DIFF_SIZE = 32,
+    PC_DIFF_MTIME = 64,
+    PC_DIFF_MODE = 128,
+    PC_DIFF_OWNER = 256,
+    PC_DIFF_GROUP = 512,
+    PC_DIFF_ACL = 1024,
+    PC_DIFF_XATTR = 2048,
+};
+
 /*
  * Permission bits to make something with whose source is `src`: never wider than it will end, for
  * anybody, so bits of group and others wait if these are still to change, and a directory that
@@ -59,6 +75,20 @@ mode_t pc_meta_make_mode(const struct pc_keep *keep, const struct stat *src);
 int pc_meta_apply(const struct pc_keep *keep, struct pc_handle from, const struct stat *src,
                   struct pc_handle to, const struct stat *now, bool new, unsigned *lost,
                   const char **operation);
+
+/*
+ * What of the kept mode and owner differs between `src` and its copy `now`, as far as
+ * pc_meta_apply() can change it: PC_DIFF_MODE, PC_DIFF_OWNER, PC_DIFF_GROUP.
+ */
+unsigned pc_meta_compare(const struct pc_keep *keep, const struct stat *src,
+                         const struct stat *now);
+
+/*
+ * Adds to *diffs what of the kept ACLs and extended attributes differs, and to *lost what the
+ * destination cannot hold. The handles may be those of pc_sys_open_any(). 0 or a negative errno.
+ */
+int pc_meta_compare_xattrs(const struct pc_keep *keep, struct pc_handle from, struct pc_handle to,
+                           unsigned *diffs, unsigned *lost);
 
 /* True if `now` has the mtime of `src`, as far as times in steps of `granularity` (ns) can tell. */
 bool pc_meta_same_mtime(const struct stat *src, const struct stat *now, int64_t granularity);

@@ -15,12 +15,14 @@
 
 /* One SRC and where it lands. Handles and labels have one element for each end of the tree. */
 struct pc_root {
-    struct pc_handle *handles; /* open directories, the same one on each mount point of its side */
+    struct pc_handle *handles; /* open directories, the same one on each mount point of its side;
+                                  not open if it does not exist and is not made (`observe`) */
     const char **labels;       /* what messages call them */
     mode_t type;               /* S_IFMT bits of SRC */
     const char *file;          /* SRC is no directory: its name in the source directory, */
     const char *to;            /* and at the destination */
-    struct stat there;         /* of the destination directory, on its first mount point */
+    const char *relative;      /* what relative paths of what is in it begin with, or "" */
+    struct stat there;         /* of the destination directory before the run, on its first mount */
     bool made;                 /* it did not exist before */
 };
 

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
 
 /* Exit status, with rsync's numbers. */
 enum pc_status {
@@ -21,6 +23,7 @@ enum pc_status {
     PC_STATUS_SIGNAL = 20,
     PC_STATUS_PARTIAL = 23, /* some entries failed */
     PC_STATUS_VANISHED = 24,
+    PC_STATUS_DELETIONS = 25, /* some were not made: --max-delete */
 };
 
 enum pc_count {
@@ -31,6 +34,9 @@ enum pc_count {
     PC_COUNT_SPECIALS,
     PC_COUNT_BYTES,
     PC_COUNT_SKIPPED,
+    PC_COUNT_MENDED, /* metadata was set, the rest was equal */
+    PC_COUNT_DELETED,
+    PC_COUNT_DIFFERS, /* found by verification */
     PC_COUNT_VANISHED,
     PC_COUNT_CHANGED, /* while they were read */
     PC_COUNT_ERRORS,
@@ -44,11 +50,26 @@ struct pc_counters {
 
 struct pc_report;
 
-/*
- * Makes a report for `threads` threads. `quiet` leaves only errors; `verbose` adds names. Starts
- * the clock of the rates. 0 or -ENOMEM.
- */
-int pc_report_new(struct pc_report **out, unsigned threads, bool quiet, bool verbose);
+/* How changes are printed. */
+enum pc_changes {
+    PC_CHANGES_NONE,
+    PC_CHANGES_ITEMIZED, /* as rsync does it: eleven letters and the path */
+    PC_CHANGES_JSON,     /* an object in a line */
+    PC_CHANGES_NAMES,    /* paths, a NUL byte behind each */
+};
+
+/* What is to be said. */
+struct pc_report_config {
+    unsigned threads; /* that count */
+    bool quiet;       /* only errors */
+    bool verbose;     /* names, too */
+    bool summary;     /* at the end */
+    bool dry;         /* what is counted was not done */
+    enum pc_changes changes;
+};
+
+/* Makes a report, and starts the clock of its rates. 0 or -ENOMEM. */
+int pc_report_new(struct pc_report **out, const struct pc_report_config *config);
 void pc_report_free(struct pc_report *r);
 
 /* Adds `n` to a counter of thread number `thread`. */
@@ -67,6 +88,28 @@ __attribute__((format(printf, 2, 3))) void pc_report_note(struct pc_report *r, c
 
 /* With `verbose`: the name of an entry that was copied, on standard output. */
 void pc_report_entry(struct pc_report *r, const char *path);
+
+/* Something that was changed, or would be. */
+struct pc_change {
+    const char *path;   /* relative */
+    mode_t type;        /* S_IFMT bits of the source, or of what is removed */
+    unsigned diffs;     /* pc_diff bits */
+    bool due;           /* it was copied, not only its metadata set */
+    bool link;          /* it is a hard link to `target` */
+    const char *target; /* of a link, else NULL */
+};
+
+/* A line for it on standard output, in the form that was asked for, or nothing. */
+void pc_report_change(struct pc_report *r, const struct pc_change *change);
+
+/* What differed, in words, in `text` of `size` bytes: "its size and mtime differed". */
+void pc_report_differences(unsigned diffs, char *text, size_t size);
+
+/* The sum of a counter. */
+uint64_t pc_report_total(const struct pc_report *r, enum pc_count which);
+
+/* A JSON string for `text`, quotes and all; bytes that are not UTF-8 as lone surrogates U+DCxx. */
+void pc_report_json(FILE *out, const char *text);
 
 /* `text` on standard output, as it is; PC_STATUS_RUN if it cannot be written. */
 enum pc_status pc_report_print(struct pc_report *r, const char *text);

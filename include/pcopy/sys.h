@@ -141,6 +141,12 @@ int pc_sys_stat(struct pc_handle h, struct stat *out);
 int pc_sys_stat_at(struct pc_handle dir, const char *name, struct stat *out);
 int pc_sys_stat_path(const char *path, bool follow, struct stat *out);
 
+/*
+ * Attributes of a name as the server has them now, whatever a network client believes (statx(2),
+ * AT_STATX_FORCE_SYNC). Elsewhere the same as pc_sys_stat_at().
+ */
+int pc_sys_stat_now(struct pc_handle dir, const char *name, struct stat *out);
+
 /* What file system `h` is on. */
 int pc_sys_fs(struct pc_handle h, struct pc_fs *out);
 
@@ -152,6 +158,13 @@ int pc_sys_list_from(struct pc_listing *l, off_t from);
 
 /* The next name, "." and ".." left out: 1 and `out` filled, 0 at the end, or negative errno. */
 int pc_sys_list(struct pc_listing *l, struct pc_name *out);
+
+/*
+ * Lets go of what is cached of an open file's data, so that the next read asks the disk or the
+ * server (POSIX_FADV_DONTNEED: pages that are not written back yet stay, posix_fadvise(2)). It is
+ * advice: nothing tells whether it was taken.
+ */
+void pc_sys_forget(struct pc_handle h);
 
 /* Reads `size` bytes at `at`; fewer only at the end of the file. Returns the count. */
 ssize_t pc_sys_read(struct pc_handle h, void *buffer, size_t size, off_t at);

@@ -22,7 +22,8 @@
 
 #include "pcopy/sys.h"
 
-#define PC_SOURCE 0 /* the first end that is read, which messages name */
+#define PC_SOURCE   0              /* the first end that is read, which messages name */
+#define PC_RELATIVE ((unsigned)-1) /* no end: for paths as they are on each of them */
 
 /*
  * What pc_tree_open() returns on a destination end when the directory, or one above it, could not
@@ -30,6 +31,12 @@
  * that is complete; for all that is below it there is nothing more to say.
  */
 #define PC_DIR_FAILED (-ENOTRECOVERABLE)
+
+/*
+ * What it returns there when the directory does not exist and the tree makes none (`make` of its
+ * configuration).
+ */
+#define PC_DIR_ABSENT (-ENOMEDIUM)
 
 struct pc_tree;
 
@@ -44,6 +51,7 @@ struct pc_dir_end {
 struct pc_dir {
     struct pc_dir *parent;     /* held; NULL for a root */
     const char *const *labels; /* of a root: how messages name it on each end */
+    const char *relative;      /* of a root: what relative paths begin with, "" unless set */
     size_t seq;                /* counts directories in the order they were found */
     struct stat st;            /* the source's; set by the walker before any entry is emitted */
     off_t resume;              /* where the walker goes on listing it */
@@ -51,13 +59,18 @@ struct pc_dir {
     mode_t make_mode;          /* permission bits to make it with; set with `st` */
     bool implied;              /* only there to hold entries: has no metadata to give */
     bool unread;               /* it could not be opened: that was told */
+    bool whole;                /* it was listed to its end without an error */
+    const struct pc_name_node *names; /* what is copied of it, if that is not all that is found */
     atomic_uint pending;
-    atomic_bool touched;  /* something was made in it by this run, so its mtime has moved */
-    pthread_mutex_t lock; /* for those below, and for opening an end */
-    bool made;            /* it did not exist before this run */
-    bool placed;          /* it is at the destination */
+    atomic_bool touched; /* something was made in it by this run, so its mtime has moved */
+    atomic_bool made;    /* it did not exist before this run */
+    struct pc_snapshot *_Atomic snapshot; /* what was in it at the destination, once it is taken */
+    pthread_mutex_t lock; /* for those below, for opening an end, and for taking the snapshot */
+    bool placed;          /* it is at the destination, and was looked at */
+    bool absent;          /* it is not there, and is not made */
+    bool opened_up;       /* its owner got rights that it does not have in `there` */
     bool hands_down_acl;  /* what is made in it gets an ACL that it shall not have */
-    struct stat there;    /* if `made`: its attributes at the destination when it was new */
+    struct stat there;    /* its attributes at the destination before this run, or when new */
     int error;            /* why it could not be made or opened at the destination, or 0 */
     unsigned error_end;   /* and on which end */
     struct pc_dir_end *ends;
@@ -65,6 +78,8 @@ struct pc_dir {
 };
 
 struct pc_group;
+struct pc_name_node;
+struct pc_snapshot;
 
 /* One name of the source. An entry belongs to exactly one stage; it holds its directory. */
 struct pc_entry {
@@ -74,6 +89,7 @@ struct pc_entry {
     const char *to;         /* name at the destination */
     size_t seq;             /* counts the entries of its directory */
     unsigned mount;         /* which mount point its data went to */
+    bool renewed;           /* what is at the destination was not there before */
     mode_t type;            /* S_IFMT bits as listed, 0 if unknown */
     char name[];
 };
@@ -96,6 +112,8 @@ struct pc_tree_config {
     unsigned ends;    /* all of them */
     size_t
         max_handles; /* directories kept open, at least three for each thread that uses the tree */
+    bool observe;    /* nothing is changed */
+    bool existing;   /* directories that do not exist are not made, as with `observe` */
     bool force;      /* what is in the way of a directory, and is none, is removed */
     bool keep_dirlinks; /* a symbolic link to a directory is taken for one */
     bool acl;           /* ACLs are kept, so inherited ones are taken off */
@@ -109,8 +127,9 @@ void pc_tree_free(struct pc_tree *t);
 
 /*
  * Adds a root. `handles` and `labels` have one element for each end, stay the caller's and must
- * outlive the directory; the handles are never closed here. *out is the root's own entry, of type
- * S_IFDIR, and the caller's. Returns 0 or -ENOMEM.
+ * outlive the directory; the handles are never closed here. Handles that are not open are those of
+ * a destination that does not exist and is not made. *out is the root's own entry, of type S_IFDIR,
+ * and the caller's. Returns 0 or -ENOMEM.
  */
 int pc_tree_add_root(struct pc_tree *t, const struct pc_handle *handles, const char *const *labels,
                      struct pc_entry **out);
@@ -130,11 +149,20 @@ int pc_tree_add_entry(struct pc_dir *dir, const char *name, mode_t type, struct 
 
 /*
  * Opens `dir` on `end` and pins it until pc_tree_close(). On a destination end a directory that
- * does not exist is made, its parents first. Returns 0; -errno on a source end; PC_DIR_FAILED on
- * others.
+ * does not exist is made, its parents first. Returns 0; -errno on a source end; PC_DIR_FAILED or
+ * PC_DIR_ABSENT on others.
  */
 int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_handle *out);
 void pc_tree_close(struct pc_dir *dir, unsigned end);
+
+/*
+ * Looks for `name` in `dir` at the destination, through `end`: 0, and the attributes that it had
+ * before this run; -ENOENT if it is not there, which costs no call where the directory is new; or
+ * what pc_tree_open() returns for the directory. The first look into a directory that was there
+ * before lists it, and answers for all its names (snapshot.h).
+ */
+int pc_tree_look(struct pc_tree *t, struct pc_dir *dir, unsigned end, const char *name,
+                 struct stat *out);
 
 /* Frees an entry that is done. Returns its directory if that is now complete, else NULL. */
 struct pc_dir *pc_tree_release(struct pc_entry *entry);
@@ -167,8 +195,9 @@ struct pc_left pc_tree_leave(struct pc_tree *t, struct pc_entry *entry, bool the
 struct pc_entry *pc_tree_take_first(struct pc_tree *t);
 
 /*
- * Path of `name` ("" for the directory itself) on `end`, for messages. The string is the caller's
- * to free; NULL when there is no memory.
+ * Path of `name` ("" for the directory itself) on `end`, for messages, or with
+ * PC_RELATIVE relative to what the roots are in. The string is the caller's to free; NULL when
+ * there is no memory.
  */
 char *pc_tree_path(const struct pc_dir *dir, unsigned end, const char *name);
 

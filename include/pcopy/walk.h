@@ -27,6 +27,8 @@ struct pc_walk_events {
      * callee's. Any result but 0 ends the walk: directories are still emitted, unlisted.
      */
     int (*emit)(void *context, struct pc_entry *entry);
+    /* Whether a name is left out, and a directory all that is below it; NULL: none is. */
+    bool (*excludes)(void *context, const struct pc_dir *dir, const char *name, mode_t type);
     /* A directory, or `name` in it, could not be read: `operation` is a verb with its object. */
     void (*failed)(void *context, const struct pc_dir *dir, const char *name, const char *operation,
                    int err);
@@ -40,7 +42,10 @@ struct pc_walk_events {
 int pc_walk_new(struct pc_walk **out, struct pc_tree *tree, const struct pc_mounts *sources,
                 bool one_file_system, const struct pc_walk_events *events);
 
-/* Adds the entry of a directory to be walked; the walk now owns it. Before the threads start. */
+/*
+ * Adds the entry of a directory to be walked; the walk now owns it. If the directory has `names`
+ * (names.h) these are looked for in it, and nothing else. Before the threads start.
+ */
 void pc_walk_add(struct pc_walk *w, struct pc_entry *root);
 
 /*

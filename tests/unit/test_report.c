@@ -50,7 +50,9 @@ static void restore(void)
 static struct pc_report *make(unsigned threads, bool quiet, bool verbose)
 {
     struct pc_report *r;
-    assert_int_equal(pc_report_new(&r, threads, quiet, verbose), 0);
+    const struct pc_report_config config = {
+        .threads = threads, .quiet = quiet, .verbose = verbose, .summary = !quiet};
+    assert_int_equal(pc_report_new(&r, &config), 0);
     return r;
 }
 
@@ -153,8 +155,9 @@ static void the_summary_adds_up_all_threads(void **state)
     assert_int_equal(status, PC_STATUS_PARTIAL);
     const char *const lines = "copied 33 files, 63 directories, 93 symlinks, 123 hard links, 153 "
                               "special files\n"
-                              "183 bytes (183 B), 213 skipped, 243 vanished, 273 changed, "
-                              "303 errors\n";
+                              "183 bytes (183 B), 213 skipped, 333 vanished, 363 changed, "
+                              "393 errors\n"
+                              "243 mended, 273 deleted, 303 found to differ\n";
     assert_memory_equal(text[0], lines, strlen(lines));
     char *end;
     const double seconds = strtod(text[0] + strlen(lines), &end);
@@ -256,7 +259,7 @@ static void progress_is_for_terminals_and_wiped_before_other_lines(void **state)
     (void)state;
     struct pc_report *r;
     capture();
-    MUST(pc_report_new(&r, 1, false, false) == 0); /* now that standard error is a file */
+    r = make(1, false, false); /* now that standard error is a file */
     const bool wanted = pc_report_has_progress(r);
     pc_report_count(r, 0, PC_COUNT_FILES, 12);
     pc_report_count(r, 0, PC_COUNT_LINKS, 3);

@@ -52,6 +52,15 @@ struct way {
 
 static const struct way plain = {.jobs = 1, .walkers = 1, .queue_size = 8192};
 
+/* One that leaves nothing out. */
+static struct pc_filter *no_filter(void)
+{
+    static struct pc_filter *filter;
+    if (!filter)
+        MUST(pc_filter_new(&filter) == 0);
+    return filter;
+}
+
 /* "src" to "dst". */
 static enum pc_status run(const struct way *way)
 {
@@ -75,6 +84,7 @@ static enum pc_status run(const struct way *way)
                  .uid = geteuid(),
                  .gid = getegid()},
         .quiet = true,
+        .filter = no_filter(),
         .fsync = way->fsync,
         .queue_size = way->queue_size,
         .buffer_size = 4096,
@@ -651,6 +661,7 @@ static void single_files_are_copied_too(void **state)
             .keep =
                 {.mode = true, .times = true, .links = true, .uid = geteuid(), .gid = getegid()},
             .quiet = true,
+            .filter = no_filter(),
             .fsync = PC_FSYNC_NONE,
             .queue_size = 2,
             .buffer_size = 4096,
