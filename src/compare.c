@@ -11,7 +11,7 @@ unsigned pc_compare(const struct pc_rule *rule, const struct pc_keep *keep, cons
     if ((src->st_mode & S_IFMT) != (there->st_mode & S_IFMT))
         return PC_DIFF_TYPE;
     if (file && src->st_size != there->st_size)
-        diffs |= PC_DIFF_SIZE;
+        diffs |= PC_DIFF_SIZE | (rule->checksum ? PC_DIFF_CONTENT : 0);
     if ((S_ISCHR(src->st_mode) || S_ISBLK(src->st_mode)) && src->st_rdev != there->st_rdev)
         diffs |= PC_DIFF_CONTENT;
     /* The mtime of a file is how the plain rule tells a copy from another file, kept or not. */

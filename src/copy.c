@@ -35,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pcopy/remove.h"
+#include "pcopy/names.h"
 
 static const char SHORTER[] = "the file became shorter while it was read";
 
@@ -68,13 +68,18 @@ int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config, voi
     /* Page-aligned, for the sake of file systems that can then move whole pages. */
     const size_t size = config->buffer_size > TARGETS ? config->buffer_size : TARGETS;
     c->buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
-    if (!c->buffer)
-        return -ENOMEM;
-    return 0;
+    int err = c->buffer ? 0 : -ENOMEM;
+    if (!err && config->sums)
+        err = pc_sums_start(&c->hash);
+    if (err)
+        pc_copier_free(c);
+    return err;
 }
 
 void pc_copier_free(struct pc_copier *c)
 {
+    if (c->hash)
+        pc_sums_free(c->hash);
     free(c->buffer);
 }
 
@@ -136,7 +141,7 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Bytes [at, end) of the source to the new file. */
+/* Bytes [at, end) of the source to the new file, if there is one, and to the checksum. */
 static bool copy_range(struct job *j, off_t at, off_t end)
 {
     const struct pc_copy_config *config = j->c->config;
@@ -152,7 +157,9 @@ static bool copy_range(struct job *j, off_t at, off_t end)
             j->r->why = SHORTER;
             return fail(j->r, PC_SOURCE, "read", -EIO);
         }
-        const int err = pc_sys_write(j->to, j->c->buffer, size, at);
+        if (j->c->hash)
+            pc_sums_update(j->c->hash, j->c->buffer, size);
+        const int err = pc_handle_open(j->to) ? pc_sys_write(j->to, j->c->buffer, size, at) : 0;
         if (err)
             return fail_target(j, "write", err);
         j->r->bytes += size;
@@ -174,6 +181,13 @@ static bool shrank(struct job *j)
     return true;
 }
 
+/* A hole is so many zeros to the checksum. */
+static void pass_hole(struct job *j, off_t from, off_t to)
+{
+    if (j->c->hash && to > from)
+        pc_sums_zeros(j->c->hash, (uint64_t)(to - from));
+}
+
 /* The data between holes, and the hole at the end. */
 static bool copy_sparse(struct job *j)
 {
@@ -181,11 +195,13 @@ static bool copy_sparse(struct job *j)
     off_t end = 0;
     j->holes = j->src.st_size;
     while (end < j->src.st_size) {
+        const off_t before = end;
         int err = pc_sys_next_data(j->from, end, &begin, &end);
         if (err == -ENXIO && shrank(j))
             return false;
         if (err == -ENXIO || (!err && begin >= j->src.st_size)) {
-            err = pc_sys_truncate(j->to, j->src.st_size);
+            pass_hole(j, end, j->src.st_size);
+            err = !pc_handle_open(j->to) ? 0 : pc_sys_truncate(j->to, j->src.st_size);
             return err ? fail_target(j, "set size of", err) : true;
         }
         if (err)
@@ -194,6 +210,7 @@ static bool copy_sparse(struct job *j)
          * a hole now where we were told of data: then copy the rest as it is, do not ask again. */
         if (end > j->src.st_size || end <= begin)
             end = j->src.st_size;
+        pass_hole(j, before, begin);
         if (!copy_range(j, begin, end))
             return false;
         j->holes -= end - begin;
@@ -215,6 +232,19 @@ static bool copy_data(struct job *j)
     if ((uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size)
         return copy_sparse(j);
     return copy_range(j, 0, j->src.st_size);
+}
+
+/* The same, and its checksum where one is wanted. */
+static bool copy_and_sum(struct job *j)
+{
+    if (j->c->hash)
+        pc_sums_reset(j->c->hash);
+    if (!copy_data(j))
+        return false;
+    j->e->summed = j->c->hash;
+    if (j->e->summed)
+        j->e->sum = pc_sums_end(j->c->hash);
+    return true;
 }
 
 /* Notes that there is no copy because the source is not what it was. */
@@ -284,7 +314,7 @@ static bool fill(struct job *j, bool last_try)
     const struct pc_copy_config *config = j->c->config;
     struct stat after;
 
-    const bool copied = copy_data(j);
+    const bool copied = copy_and_sum(j);
     if ((copied || j->r->why == SHORTER) && has_changed(j)) {
         j->r->outcome = PC_CHANGED;
         if (!copied || !last_try)
@@ -670,7 +700,7 @@ static int remove_dir(struct job *j, const struct stat *there)
             return -EBUSY;
         }
     }
-    return pc_remove(j->dir, j->name, NULL);
+    return pc_sweep_away(&config->sweep, j->c->owner, j->e->dir, j->dir, j->e->to, config->observe);
 }
 
 /* Makes the entry, called j->name. */
@@ -785,19 +815,34 @@ static void complete(struct job *j, const struct pc_entry *first, bool last_try)
         pc_sys_unlink(j->dir, j->name); /* what is reported is the failure itself */
 }
 
+/* Notes what `observe` would make in a directory, and so in those above. */
+static void touch_all(struct pc_dir *dir)
+{
+    for (; dir; dir = dir->parent)
+        atomic_store_explicit(&dir->touched, true, memory_order_relaxed);
+}
+
+/* True for a directory that is made only if something in it is. */
+static bool is_on_the_way(const struct pc_dir *dir)
+{
+    return dir->names && !dir->names->listed;
+}
+
 static void make_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *r)
 {
     const unsigned end = dir_end(c->config, dir);
     struct pc_handle h;
-    if (dir->implied)
+    if (dir->implied || is_on_the_way(dir))
         return;
     const int err = pc_tree_open(c->config->tree, dir, end, &h);
     if (err == 0)
         pc_tree_close(dir, end);
     if (err == 0 && !dir->made)
         r->outcome = PC_SKIPPED_DIR;
-    else if (err == 0 || (err == PC_DIR_ABSENT && !c->config->rule.existing))
+    else if (err == 0 || (err == PC_DIR_ABSENT && (!c->config->rule.existing || !dir->parent)))
         r->outcome = PC_COPIED_DIR;
+    if (err == PC_DIR_ABSENT && dir->parent && r->outcome == PC_COPIED_DIR)
+        touch_all(dir->parent);
     r->diffs = r->outcome == PC_COPIED_DIR ? PC_DIFF_MISSING : 0;
 }
 
@@ -807,8 +852,16 @@ static void copy_due(struct job *j, const struct pc_entry *first)
     const struct pc_copy_config *config = j->c->config;
     const unsigned diffs = j->r->diffs;
     if (config->observe) {
+        const int err = !j->exists || !S_ISDIR(j->there.st_mode) || !open_target(j)
+                            ? 0
+                            : remove_dir(j, &j->there);
+        if (err) {
+            fail_target(j, first ? "link" : "create", err);
+            return;
+        }
         j->r->outcome = outcome_of(&j->src, first);
         j->e->renewed = true;
+        touch_all(j->e->dir);
         return;
     }
     if ((!pc_handle_open(j->from) && !reopen_source(j)) || !open_target(j))
@@ -824,6 +877,37 @@ static void copy_due(struct job *j, const struct pc_entry *first)
         if (!reopen_source(j))
             break;
     }
+}
+
+/* The checksum of a file that was not copied now: of a hard link that of the first. */
+static bool sum_up(struct job *j, const struct pc_entry *first)
+{
+    if (first) {
+        j->e->sum = first->sum;
+        j->e->summed = first->summed;
+    }
+    if (j->e->summed)
+        return true;
+    const uint64_t bytes = j->r->bytes;
+    const bool good = (pc_handle_open(j->from) || reopen_source(j)) && copy_and_sum(j);
+    j->r->bytes = bytes;
+    return good;
+}
+
+/* Adds a file that is at the destination to the list of checksums. */
+static void list_sum(struct job *j, const struct pc_entry *first)
+{
+    const struct pc_copy_config *config = j->c->config;
+    const enum pc_outcome o = j->r->outcome;
+    if (!j->c->hash || !S_ISREG(j->src.st_mode) || (j->exists && is_left_alone(j)) ||
+        (o != PC_COPIED_FILE && o != PC_COPIED_LINK && o != PC_SKIPPED && o != PC_MENDED) ||
+        !sum_up(j, first))
+        return;
+    char *path = pc_tree_path(j->e->dir, PC_RELATIVE, j->e->to);
+    const int err = path ? pc_sums_add(config->sums, j->e->sum, path) : -ENOMEM;
+    free(path);
+    if (err)
+        fail(j->r, PC_SOURCE, "list the checksum of", err);
 }
 
 /* An entry that is not a directory and whose source is known. */
@@ -852,6 +936,7 @@ static void copy_from(struct job *j)
     j->r->end = target_end(config, j->e);
     if (is_due(j, first))
         copy_due(j, first);
+    list_sum(j, first);
 }
 
 void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result)
@@ -877,6 +962,15 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
     if (j.pinned)
         pc_tree_close(entry->dir, target_end(config, entry));
 }
+/* As has_mtime(), but without a file to find out. */
+static bool has_dir_mtime(const struct pc_copy_config *config, const struct pc_dir *dir)
+{
+    const atomic_llong *granularity = &config->granularity[dir_end(config, dir)];
+    const long long known = atomic_load_explicit(granularity, memory_order_relaxed);
+    return pc_meta_same_mtime(&dir->st, &dir->there,
+                              known ? known : guess_granularity(&dir->there));
+}
+
 /*
  * In what a directory that was there before differs from its source; the handles are open where
  * they are needed.
@@ -885,20 +979,29 @@ static int compare_dir(const struct pc_copy_config *config, const struct pc_keep
                        struct pc_dir *dir, struct pc_handle from, struct pc_handle to,
                        struct pc_result *r)
 {
-    const bool same = pc_meta_same_mtime(&dir->st, &dir->there, 1);
     int err = 0;
-    r->diffs = pc_compare(&config->rule, keep, &dir->st, &dir->there, same);
+    r->diffs = pc_compare(&config->rule, keep, &dir->st, &dir->there, has_dir_mtime(config, dir));
     /* A listing may be out of date, or another mount's idea; as in is_due(). */
     if (r->diffs && config->targets->network &&
         !atomic_load_explicit(&dir->touched, memory_order_relaxed)) {
         err = pc_sys_stat_now(to, ".", &dir->there);
         if (!err)
-            r->diffs = pc_compare(&config->rule, keep, &dir->st, &dir->there,
-                                  pc_meta_same_mtime(&dir->st, &dir->there, 1));
+            r->diffs =
+                pc_compare(&config->rule, keep, &dir->st, &dir->there, has_dir_mtime(config, dir));
     }
     if (!err && (keep->acl || keep->xattr))
         err = pc_meta_compare_xattrs(keep, from, to, &r->diffs, &r->lost);
     return err;
+}
+
+static void set_dir_times(const struct pc_copy_config *config, struct pc_dir *dir,
+                          struct pc_handle to, struct pc_result *r)
+{
+    int err = 0;
+    if (config->keep.times && !config->observe)
+        err = pc_sys_times(to, dir->st.st_atim, dir->st.st_mtim);
+    if (err)
+        fail(r, dir_end(config, dir), "set times of", err);
 }
 
 /* Metadata of a directory that is open at the destination. */
@@ -922,7 +1025,7 @@ static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir
     }
     if (!dir->made)
         err = compare_dir(config, &keep, dir, from, to, r);
-    if (!err && r->diffs)
+    if (!err && r->diffs && !dir->made)
         r->outcome = PC_MENDED;
     if (!err && !config->observe && (dir->made || r->diffs || dir->opened_up)) {
         struct stat now = dir->there; /* nobody has changed it since */
@@ -931,13 +1034,11 @@ static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir
         err = pc_meta_apply(&keep, from, &dir->st, to, &now, dir->made, &r->lost, &operation);
     }
     /* The times that one mount has cached say nothing of what was made through another. */
-    if (!err && !config->observe && keep.times &&
-        (atomic_load_explicit(&dir->touched, memory_order_relaxed) || (r->diffs & PC_DIFF_MTIME))) {
-        operation = "set times of";
-        err = pc_sys_times(to, dir->st.st_atim, dir->st.st_mtim);
-    }
     if (err)
         fail(r, dir_end(config, dir), operation, err);
+    else if (atomic_load_explicit(&dir->touched, memory_order_relaxed) ||
+             (r->diffs & PC_DIFF_MTIME))
+        set_dir_times(config, dir, to, r);
     if (pc_handle_open(from))
         pc_tree_close(dir, source);
 }
@@ -949,11 +1050,22 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     struct pc_handle to;
 
     *result = (struct pc_result){.outcome = PC_ABANDONED, .end = end};
-    if (!dir->error && !dir->implied && pc_tree_open(config->tree, dir, end, &to) == 0) {
+    if (is_on_the_way(dir) && !dir->error && !dir->placed &&
+        !atomic_load_explicit(&dir->touched, memory_order_relaxed))
+        return;
+    const int err =
+        dir->error || dir->implied ? PC_DIR_FAILED : pc_tree_open(config->tree, dir, end, &to);
+    if (is_on_the_way(dir) && ((err == 0 && dir->made) || err == PC_DIR_ABSENT)) {
+        result->outcome = PC_COPIED_DIR; /* make_dir() did not know */
+        result->diffs = PC_DIFF_MISSING;
+    }
+    if (err == 0) {
         if (!dir->made)
             pc_sweep(&config->sweep, c->owner, dir, end, to);
-        if (!config->sweep_only || atomic_load_explicit(&dir->touched, memory_order_relaxed))
+        if (!config->sweep_only)
             complete_dir(config, dir, to, result);
+        else if (atomic_load_explicit(&dir->touched, memory_order_relaxed))
+            set_dir_times(config, dir, to, result);
         pc_tree_close(dir, end);
     }
     if (dir->error) /* whoever came upon it */

@@ -19,6 +19,7 @@
  *          remove  takes a tree away
  *        tree      entries, directories and their open handles, hard-link groups
  *          snapshot  what was in a directory of the destination, by one listing
+ *        check     the files of a tree against a list of checksums
  *        filter    which entries are left out
  *        sums      lists of checksums
  *        report    counters, error lines, progress, summary, exit status

@@ -38,6 +38,7 @@ enum {
     SIZE_ONLY,
     IGNORE_EXISTING,
     EXISTING,
+    IGNORE_NON_EXISTING,
     DELETE,
     DELETE_EXCLUDED,
     MAX_DELETE,
@@ -45,6 +46,8 @@ enum {
     VERIFY_ROUNDS,
     VERIFY_ONLY,
     COMPARE,
+    CHECKSUM_FILE,
+    CHECK_AGAINST,
     VERSION
 };
 
@@ -116,6 +119,7 @@ static const struct {
     {'u', "update", NULL, "skip files that are newer at the destination"},
     {IGNORE_EXISTING, "ignore-existing", NULL, "skip all that exists at the destination"},
     {EXISTING, "existing", NULL, "skip all that does not exist at the destination"},
+    {IGNORE_NON_EXISTING, "ignore-non-existing", NULL, "same as --existing"},
     {DELETE, "delete", NULL, "remove from the destination what is not in the source"},
     {DELETE_EXCLUDED, "delete-excluded", NULL, "and what is left out"},
     {MAX_DELETE, "max-delete", "N",
@@ -131,6 +135,12 @@ static const struct {
      "change nothing, print what differs; exit 23 if something\n"
      "does"},
     {COMPARE, "compare", NULL, "same as --verify-only"},
+    {CHECKSUM_FILE, "checksum-file", "FILE",
+     "write the XXH3-128 of each file to FILE while copying,\n"
+     "for xxhsum -c; - for standard output"},
+    {CHECK_AGAINST, "check-against", "FILE",
+     "copy nothing: check the files of the one operand against\n"
+     "such a list"},
     {FSYNC, "fsync", "WHEN",
      "make data stable: none, end (default: before exit 0),\n"
      "file (each file); files on network file systems always"},
@@ -158,6 +168,7 @@ char *pc_options_help(void)
     fprintf(f,
             "Usage: pcopy [OPTION]... SRC... DST\n"
             "       pcopy [OPTION]... -t DIR SRC...\n"
+            "       pcopy [OPTION]... --check-against=FILE TREE\n"
             "Copy files and directory trees with many threads over several mount points.\n"
             "\n"
             "The contents of a directory SRC become DST, whether DST exists or not. Several SRC,\n"
@@ -348,16 +359,13 @@ static bool check_together(const struct pc_options *o, struct problem *p)
 {
     if (o->inplace && o->atomic)
         return refuse(p, "--inplace and --atomic exclude each other");
-    if (o->json && !o->explain && !o->verify_only)
+    if (o->json && !o->explain && !o->verify_only && !o->check_against)
         return refuse(p, "--json goes with --explain or --verify-only");
     if (o->files_from && o->delete)
         return refuse(p, "--files-from and --delete exclude each other: what a list does not name "
                          "would be removed");
     if (o->files_from && o->source_count != 1)
         return refuse(p, "--files-from takes one SRC, which its names are relative to");
-    if (o->verify && o->observe)
-        return refuse(p, "--verify copies what differs: it does not go with --dry-run or "
-                         "--verify-only");
     if ((o->max_delete != SIZE_MAX || o->max_delete_share) && !o->delete)
         return refuse(p, "--max-delete goes with --delete");
     return true;
@@ -374,6 +382,14 @@ static bool parse_operands(char **operands, int count, struct pc_options *o, str
         return refuse(p, "the DIR of -t is empty");
     if (count == 0)
         return refuse(p, "SRC and DST are missing");
+    if (o->check_against && (count != 1 || o->target))
+        return refuse(p, "--check-against takes one operand, the tree to check");
+    if (o->check_against) {
+        o->target = operands[0];
+        if (o->mounts.count && *o->target == '/')
+            return refuse(p, "'%s' is not relative to the mount points of -m", o->target);
+        return true;
+    }
     o->into = o->target || count > 2;
     if (!o->target) {
         if (count == 1)
@@ -384,6 +400,9 @@ static bool parse_operands(char **operands, int count, struct pc_options *o, str
         o->sources[i] = operands[i];
     o->source_count = (unsigned)count;
     pc_filter_set_sizes(o->filter, o->min_size, o->max_size);
+    /* As rsync has it: who names what to compare does not want all. */
+    if (o->rule.checksum || o->rule.size_only)
+        o->rule.ignore_times = false;
     return check_together(o, p);
 }
 
@@ -494,6 +513,7 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         o->rule.ignore_existing = true;
         return true;
     case EXISTING:
+    case IGNORE_NON_EXISTING:
         o->rule.existing = true;
         return true;
     case DELETE_EXCLUDED:
@@ -521,6 +541,12 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         if (!parse_number("--verify-rounds", optarg, 1, 100, &n, p))
             return false;
         o->verify_rounds = (unsigned)n;
+        return true;
+    case CHECKSUM_FILE:
+        o->checksum_file = optarg;
+        return true;
+    case CHECK_AGAINST:
+        o->check_against = optarg;
         return true;
     case VERIFY_ONLY:
     case COMPARE:

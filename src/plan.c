@@ -225,6 +225,10 @@ static int look_at_source(struct work *w, struct operand *op, const char *given)
         op->st = followed;
     if (!S_ISDIR(op->st.st_mode) && given[strlen(given) - 1] == '/')
         return refuse_errno(w, -ENOTDIR, "copy from", given);
+    if (w->options->files_from && !S_ISDIR(op->st.st_mode))
+        return refuse(w, -ENOTDIR,
+                      "'%s' is not a directory, in which the names of --files-from could be",
+                      given);
     op->name = base_of(op->path);
     if (strcmp(op->name, ".") == 0)
         op->name = "";

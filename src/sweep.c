@@ -146,6 +146,8 @@ static void removed(void *context, const char *path, mode_t type)
     const struct work *w = context;
     char *full = full_path(w, path);
     atomic_store_explicit(&w->dir->touched, true, memory_order_relaxed);
+    if (strchr(path, '/')) /* the others were counted with the directory */
+        atomic_fetch_add_explicit(w->s->total, 1, memory_order_relaxed);
     w->s->removed(w->owner, full ? full : path, type);
     free(full);
 }
@@ -181,13 +183,16 @@ static void consider_all(struct work *w)
     char *buffer = malloc(BUFFER);
     struct pc_listing l = {.buffer = buffer, .size = BUFFER};
     struct pc_name found;
-    if (buffer && pc_sys_open_dir(w->to, ".", &l.dir) == 0) {
-        while (pc_sys_list(&l, &found) > 0) {
+    int n = buffer ? pc_sys_open_dir(w->to, ".", &l.dir) : -ENOMEM;
+    if (n == 0) {
+        while ((n = pc_sys_list(&l, &found)) > 0) {
             atomic_fetch_add_explicit(w->s->total, 1, memory_order_relaxed);
             consider(w, found.name);
         }
         pc_sys_close(&l.dir);
     }
+    if (n < 0 && w->s->delete &&w->dir->whole)
+        w->s->failed(w->owner, w->dir, w->end, "", n);
     free(buffer);
 }
 
@@ -211,4 +216,22 @@ void pc_sweep(const struct pc_sweep *s, void *owner, struct pc_dir *dir, unsigne
         consider_all(&w);
     }
     free(w.above);
+}
+
+/* The name itself is still there, only another thing. */
+static void removed_inside(void *context, const char *path, mode_t type)
+{
+    if (strchr(path, '/'))
+        removed(context, path, type);
+}
+
+int pc_sweep_away(const struct pc_sweep *s, void *owner, struct pc_dir *dir, struct pc_handle to,
+                  const char *name, bool pretend)
+{
+    struct work w = {.s = s, .owner = owner, .dir = dir, .to = to};
+    const struct pc_remove_events events = {&w, pretend, may, removed_inside};
+    w.above = pc_tree_path(dir, PC_RELATIVE, "");
+    const int err = w.above ? pc_remove(to, name, &events) : -ENOMEM;
+    free(w.above);
+    return err > 0 ? -ENOTEMPTY : err;
 }

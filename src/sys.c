@@ -90,9 +90,9 @@ static int open_at(struct pc_handle dir, const char *name, int flags, mode_t mod
     return 0;
 }
 
-/* Directory `path`, by openat2(2) if the way to it is restricted. */
-static int open_dir_once(struct pc_handle dir, const char *path, int flags, uint64_t resolve,
-                         struct pc_handle *out)
+/* Any path, by openat2(2) if the way to it is restricted. */
+static int open_path(struct pc_handle dir, const char *path, int flags, uint64_t resolve,
+                     struct pc_handle *out)
 {
     if (!resolve)
         return open_at(dir, path, flags, 0, out);
@@ -121,7 +121,7 @@ static int open_place(struct pc_handle dir, const char *path, int flags, uint64_
 {
     for (bool again = false;; again = true) {
         int inside;
-        int err = open_dir_once(dir, path, O_PATH | flags, resolve, out);
+        int err = open_path(dir, path, O_PATH | flags, resolve, out);
         if (err)
             return err;
         RETRY(inside, "faccessat", faccessat(out->fd, ".", F_OK, 0));
@@ -130,7 +130,7 @@ static int open_place(struct pc_handle dir, const char *path, int flags, uint64_
         pc_sys_close(out);
         if (again)
             return inside;
-        err = open_dir_once(dir, path, O_RDONLY | flags, resolve, out);
+        err = open_path(dir, path, O_RDONLY | flags, resolve, out);
         if (err)
             return err;
         pc_sys_close(out);
@@ -141,7 +141,7 @@ static int open_dir(struct pc_handle dir, const char *path, bool place, int flag
                     struct pc_handle *out)
 {
     return place ? open_place(dir, path, flags | O_DIRECTORY, resolve, out)
-                 : open_dir_once(dir, path, O_RDONLY | flags | O_DIRECTORY, resolve, out);
+                 : open_path(dir, path, O_RDONLY | flags | O_DIRECTORY, resolve, out);
 }
 
 int pc_sys_open_root(const char *path, bool place, struct pc_handle *out)
@@ -173,6 +173,12 @@ int pc_sys_open_place(struct pc_handle dir, const char *name, bool follow, struc
 int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out)
 {
     return open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, out);
+}
+
+int pc_sys_open_file_beneath(struct pc_handle dir, const char *path, struct pc_handle *out)
+{
+    return open_path(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY,
+                     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, out);
 }
 
 int pc_sys_open_any(struct pc_handle dir, const char *name, struct pc_handle *out)

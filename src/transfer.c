@@ -38,6 +38,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "pcopy/check.h"
 #include "pcopy/copy.h"
 #include "pcopy/explain.h"
 #include "pcopy/names.h"
@@ -65,7 +66,8 @@ struct run {
     struct pc_queue *queue;
     struct pc_walk *walk;
     struct pc_copy_config config;
-    struct pc_names *names; /* of --files-from */
+    struct pc_names *names;      /* of --files-from */
+    struct pc_sums_writer *sums; /* of --checksum-file */
     enum pass pass;
     unsigned jobs;
     unsigned walkers;
@@ -186,9 +188,9 @@ static void report_change(struct worker *w, const struct pc_dir *dir, const stru
         .diffs = r->diffs,
         .due = r->outcome != PC_MENDED,
         .link = link,
-        .target = link                              ? target
-                  : r->outcome == PC_COPIED_SYMLINK ? w->copier.buffer
-                                                    : NULL,
+        .target = link                    ? target
+                  : e && S_ISLNK(e->type) ? w->copier.buffer
+                                          : NULL,
     };
     pc_report_change(run->report, &change);
     free(path);
@@ -286,7 +288,8 @@ static void not_removed(void *owner, const struct pc_dir *dir, unsigned end, con
 {
     struct worker *w = owner;
     if (!is_counting(w->run))
-        report_error(w->run, w->number, dir, end, name, "delete", err, NULL);
+        report_error(w->run, w->number, dir, end, name,
+                     *name ? "delete" : "look for what is to be deleted in", err, NULL);
 }
 
 /* --- copy threads --- */
@@ -550,6 +553,12 @@ static int choose_sizes(struct run *run)
     return 0;
 }
 
+/* Whether what is in the way goes: with --delete it would anyway; to --verify-only it differs. */
+static bool is_forced(const struct pc_options *o)
+{
+    return o->force || o->delete || o->verify_only;
+}
+
 /* How the threads of a pass copy. */
 static void configure(struct run *run)
 {
@@ -562,11 +571,12 @@ static void configure(struct run *run)
         .keep = o->keep,
         .rule = o->rule,
         .filter = pc_filter_has_attributes(o->filter) ? o->filter : NULL,
+        .sums = run->pass == PASS_COPY ? run->sums : NULL,
         .sweep_only = run->pass == PASS_DELETE,
         .observe = o->observe,
         .forget = verify || o->verify_only,
         .fsync = o->fsync == PC_FSYNC_FILE || run->targets.network,
-        .force = o->force || o->delete,
+        .force = is_forced(o),
         .inplace = o->inplace && !verify,
         .atomic = o->atomic || verify,
         .retries = o->retries,
@@ -610,7 +620,7 @@ static int prepare(struct run *run)
         .max_handles = run->max_dirs,
         .observe = o->observe,
         .existing = o->rule.existing,
-        .force = o->force || o->delete,
+        .force = is_forced(o),
         .keep_dirlinks = o->keep_dirlinks,
         .acl = o->keep.acl,
     };
@@ -875,7 +885,7 @@ static int transfer(struct run *run, bool *left)
     err = make_pass(run, PASS_COPY);
     if (!err && is_counting(run) && !atomic_load(&run->stop))
         err = delete_share(run);
-    if (!err && o->verify && !atomic_load(&run->stop))
+    if (!err && o->verify && !o->observe && !atomic_load(&run->stop))
         err = verify(run, left);
     end_monitor(run);
     return err;
@@ -941,6 +951,58 @@ static enum pc_status judge(struct run *run, enum pc_status status, bool left)
     return atomic_load(&run->refused) ? PC_STATUS_DELETIONS : status;
 }
 
+/* The list of checksums to where it belongs. */
+static int end_sums(struct run *run)
+{
+    const int err = pc_sums_finish(run->sums);
+    if (err)
+        pc_report_error(run->report, "write", run->options->checksum_file, err, NULL);
+    return err;
+}
+
+/* --check-against: another program, as it were, with the same options. */
+static enum pc_status check(struct run *run)
+{
+    const struct pc_options *o = run->options;
+    struct pc_check check = {
+        .list = o->check_against,
+        .mounts = &run->targets,
+        .tree = o->target,
+        .buffer_size = o->buffer_size,
+        .stop = &run->stop,
+        .report = run->report,
+    };
+    const char *problem = o->check_against;
+    char line[128];
+    size_t number = 0;
+
+    if (!open_mounts(run, &run->targets, &o->mounts))
+        return PC_STATUS_REFUSED;
+    check.jobs = o->jobs ? o->jobs : run->targets.paths ? 64 : processors();
+    int err = start_monitor(run);
+    if (!err) {
+        err = pc_check_run(&check, &problem, &number);
+        end_monitor(run);
+    }
+    if (number)
+        pc_report_note(run->report, "line %zu of '%s' is no checksum", number, problem);
+    else if (err)
+        pc_report_error(run->report, "read", problem, err, NULL);
+    snprintf(line, sizeof line, "%llu files checked, %llu differ, %llu errors\n",
+             (unsigned long long)pc_report_total(run->report, PC_COUNT_FILES),
+             (unsigned long long)pc_report_total(run->report, PC_COUNT_DIFFERS),
+             (unsigned long long)pc_report_total(run->report, PC_COUNT_ERRORS));
+    if (!o->quiet && !o->json && !o->nul && pc_report_print(run->report, line) != PC_STATUS_DONE)
+        return PC_STATUS_RUN;
+    const enum pc_status status =
+        pc_report_end(run->report, atomic_load(&run->signal) ? PC_STATUS_SIGNAL
+                                   : err                     ? PC_STATUS_REFUSED
+                                                             : PC_STATUS_DONE);
+    if (status == PC_STATUS_DONE && pc_report_total(run->report, PC_COUNT_DIFFERS))
+        return PC_STATUS_PARTIAL;
+    return status;
+}
+
 /* The copy itself, and what is to be said about it. */
 static enum pc_status copy(struct run *run)
 {
@@ -955,7 +1017,19 @@ static enum pc_status copy(struct run *run)
     }
 
     bool left = false;
-    const int err = transfer(run, &left);
+    if (run->options->checksum_file && !run->options->observe) {
+        const int sums_err = pc_sums_create(&run->sums, run->options->checksum_file,
+                                            0666 & ~run->options->keep.umask);
+        if (sums_err) {
+            pc_report_error(run->report, "write", run->options->checksum_file, sums_err, NULL);
+            return PC_STATUS_REFUSED;
+        }
+    }
+    int err = transfer(run, &left);
+    if (run->sums && (err || atomic_load(&run->stop)))
+        pc_sums_abandon(run->sums);
+    else if (run->sums)
+        err = end_sums(run);
     if (atomic_load(&run->signal)) {
         pc_report_note(run->report, "ended by a signal: %s", strsignal(atomic_load(&run->signal)));
         status = PC_STATUS_SIGNAL;
@@ -966,6 +1040,17 @@ static enum pc_status copy(struct run *run)
         status = PC_STATUS_RUN;
     }
     return judge(run, pc_report_end(run->report, status), left);
+}
+
+/* How changes are printed. */
+static enum pc_changes choose_changes(const struct pc_options *o)
+{
+    const bool differences = o->verify_only || o->check_against;
+    if (!o->itemize && (!differences || o->quiet))
+        return PC_CHANGES_NONE;
+    if (differences && o->json)
+        return PC_CHANGES_JSON;
+    return differences && o->nul ? PC_CHANGES_NAMES : PC_CHANGES_ITEMIZED;
 }
 
 enum pc_status pc_transfer_run(const struct pc_options *o)
@@ -980,18 +1065,14 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
         .quiet = o->quiet,
         .verbose = o->verbose,
         .dry = o->observe,
-        .changes = !o->itemize && !o->verify_only              ? PC_CHANGES_NONE
-                   : o->verify_only && o->json                 ? PC_CHANGES_JSON
-                   : o->verify_only && o->nul                  ? PC_CHANGES_NAMES
-                   : o->quiet && o->verify_only && !o->itemize ? PC_CHANGES_NONE
-                                                               : PC_CHANGES_ITEMIZED,
-        .summary = !o->quiet && !o->verify_only,
+        .changes = choose_changes(o),
+        .summary = !o->quiet && !o->verify_only && !o->check_against,
     };
     if (pc_report_new(&run.report, &report) != 0)
         return PC_STATUS_RUN;
 
-    enum pc_status status = open_all(&run);
-    if (status == PC_STATUS_DONE)
+    enum pc_status status = o->check_against ? check(&run) : open_all(&run);
+    if (status == PC_STATUS_DONE && !o->check_against)
         status = o->explain ? explain(&run) : copy(&run);
 
     pc_plan_free(&run.plan);

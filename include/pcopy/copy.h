@@ -27,6 +27,7 @@ struct pc_copy_config {
     struct pc_keep keep;
     struct pc_rule rule;
     struct pc_sweep sweep;          /* of directories that are complete */
+    struct pc_sums_writer *sums;    /* gets the checksum of each regular file, or NULL */
     const struct pc_filter *filter; /* has rules on attributes, or NULL */
     bool sweep_only;                /* of directories: nothing else is done, but for their times */
     bool observe;                   /* change nothing, only say what would be done */
@@ -48,6 +49,7 @@ struct pc_copier {
     const struct pc_copy_config *config;
     void *owner; /* passed on to the events of `sweep` */
     char *buffer;
+    struct pc_sums_hash *hash; /* if there are `sums` to be written */
 };
 
 enum pc_outcome {

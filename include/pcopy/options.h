@@ -28,46 +28,48 @@ struct pc_mount_list {
 };
 
 struct pc_options {
-    const char **sources; /* SRC operands, at least one */
-    unsigned source_count;
+    const char **sources;               /* SRC operands, at least one unless `check_against` */
     const char *target;                 /* DST, or the DIR of -t */
-    bool into;                          /* sources land inside the target: -t, or several of them */
     struct pc_mount_list mounts;        /* -m: through which the target is written */
     struct pc_mount_list source_mounts; /* -M: through which the sources are read */
-    bool allow_rootfs;                  /* mount points may be on the root file system */
-    bool explain;        /* say what would be done with the mount points, do nothing */
-    bool json;           /* and say it in JSON; with `verify_only` the differences */
-    unsigned jobs;       /* 0: to be chosen by file system */
-    unsigned walkers;    /* 0: likewise */
-    struct pc_keep keep; /* with the ids and the umask of the process */
-    bool strict;         /* what cannot be kept is an error */
-    bool one_file_system;
-    bool force;          /* replace directories by others and the reverse */
-    bool keep_dirlinks;  /* take symbolic links to directories at the destination for directories */
-    bool inplace;        /* write over existing files */
-    bool atomic;         /* new files under a temporary name first */
-    unsigned retries;    /* of a file that changes while it is read */
-    struct pc_rule rule; /* which existing files are due */
-    struct pc_filter *filter; /* what is left out; owned; may have no rule */
-    size_t min_size;          /* bytes; the filter knows */
+    struct pc_filter *filter;           /* what is left out; owned; may have no rule */
+    const char *files_from;             /* list of names to copy, or NULL for all */
+    const char *checksum_file;          /* list to write, or NULL */
+    const char *check_against; /* list to check `target` against, in place of copying; or NULL */
+    size_t min_size;           /* bytes; the filter knows */
     size_t max_size;
-    const char *files_from;    /* list of names to copy, or NULL for all */
-    bool nul;                  /* lists that are read, and names that are written, end with NUL */
-    bool delete;               /* at the destination, what the source does not have */
-    bool delete_excluded;      /* and what the filter excludes */
-    size_t max_delete;         /* how many; SIZE_MAX: any number */
-    unsigned max_delete_share; /* none, if they are more than so many percent; 0: any share */
-    bool observe;              /* -n or --verify-only: nothing is changed */
-    bool itemize;              /* print what is changed */
-    bool verify_only;          /* what would be changed is a difference */
-    bool verify;               /* a second pass */
-    bool verify_data;          /* that compares contents */
-    unsigned verify_rounds;    /* at most */
-    bool verbose;
-    bool quiet;
-    enum pc_fsync fsync;
+    size_t max_delete;  /* deletions; SIZE_MAX: any number */
     size_t queue_size;  /* entries */
     size_t buffer_size; /* bytes, per copy thread */
+    unsigned source_count;
+    unsigned jobs;             /* 0: to be chosen by file system */
+    unsigned walkers;          /* 0: likewise */
+    unsigned retries;          /* of a file that changes while it is read */
+    unsigned max_delete_share; /* no deletion if they are more than so many percent; 0: any share */
+    unsigned verify_rounds;    /* at most */
+    enum pc_fsync fsync;
+    struct pc_keep keep; /* with the ids and the umask of the process */
+    struct pc_rule rule; /* which existing files are due */
+    bool into;           /* sources land inside the target: -t, or several of them */
+    bool allow_rootfs;   /* mount points may be on the root file system */
+    bool explain;        /* say what would be done with the mount points, do nothing */
+    bool json;           /* and say it in JSON; with `verify_only` the differences */
+    bool nul;            /* lists that are read, and names that are written, end with NUL */
+    bool strict;         /* what cannot be kept is an error */
+    bool one_file_system;
+    bool force;         /* replace directories by others and the reverse */
+    bool keep_dirlinks; /* take symbolic links to directories at the destination for directories */
+    bool inplace;       /* write over existing files */
+    bool atomic;        /* new files under a temporary name first */
+    bool delete;        /* at the destination, what the source does not have */
+    bool delete_excluded; /* and what the filter excludes */
+    bool observe;         /* -n or --verify-only: nothing is changed */
+    bool itemize;         /* print what is changed */
+    bool verify_only;     /* what would be changed is a difference */
+    bool verify;          /* a second pass */
+    bool verify_data;     /* that compares contents */
+    bool verbose;
+    bool quiet;
 };
 
 enum pc_request {

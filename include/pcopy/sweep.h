@@ -32,7 +32,8 @@ struct pc_sweep {
     atomic_size_t *total;           /* counts the names that were there before */
     /*
      * `owner` is what pc_sweep() was given. The path is relative, of something of that type that is
-     * gone; or which could not be removed for `err`.
+     * gone; or which could not be removed for `err`, with the name "" if the directory itself could
+     * not be listed.
      */
     void (*removed)(void *owner, const char *path, mode_t type);
     void (*failed)(void *owner, const struct pc_dir *dir, unsigned end, const char *name, int err);
@@ -49,5 +50,13 @@ void pc_sweep_name(const struct pc_sweep *s, const char *name, char out[NAME_MAX
  */
 void pc_sweep(const struct pc_sweep *s, void *owner, struct pc_dir *dir, unsigned end,
               struct pc_handle to);
+
+/*
+ * Removes directory `name` in `dir`, open as `to`, which is in the way of something else, and tells
+ * what was in it, for which the rules above hold. With `pretend` nothing is removed.
+ * Returns 0, -ENOTEMPTY if something has to stay, or what pc_remove() returns.
+ */
+int pc_sweep_away(const struct pc_sweep *s, void *owner, struct pc_dir *dir, struct pc_handle to,
+                  const char *name, bool pretend);
 
 #endif

@@ -119,6 +119,12 @@ int pc_sys_open_existing(struct pc_handle dir, const char *name, struct pc_handl
 int pc_sys_open_file(struct pc_handle dir, const char *name, struct pc_handle *out);
 
 /*
+ * The same for a path of any number of components below `dir`, none of which is a symbolic link or
+ * ".." (openat2(2), RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS).
+ */
+int pc_sys_open_file_beneath(struct pc_handle dir, const char *path, struct pc_handle *out);
+
+/*
  * New file `name` for writing with permission bits `mode` (the process runs with umask 0).
  * -EEXIST if there is anything of that name; without `exclusive` an empty regular file that has no
  * other name is taken as well. Then NFSv4 saves a round trip under the lock of the directory: the

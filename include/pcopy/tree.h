@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+#include "pcopy/sums.h"
 #include "pcopy/sys.h"
 
 #define PC_SOURCE   0              /* the first end that is read, which messages name */
@@ -91,6 +92,8 @@ struct pc_entry {
     unsigned mount;         /* which mount point its data went to */
     bool renewed;           /* what is at the destination was not there before */
     mode_t type;            /* S_IFMT bits as listed, 0 if unknown */
+    bool summed;            /* `sum` is that of its data */
+    struct pc_sum sum;
     char name[];
 };
 
