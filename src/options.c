@@ -307,6 +307,13 @@ static bool parse_mounts(char letter, char *list, struct pc_mount_list *mounts, 
     return true;
 }
 
+/* The name of a file, "-" for a standard stream. */
+static bool parse_file(const char *option, const char **out, struct problem *p)
+{
+    *out = optarg;
+    return *optarg || refuse(p, "%s takes the name of a file, which is empty", option);
+}
+
 /* --max-delete: a number or a share. */
 static bool parse_max_delete(char *text, struct pc_options *o, struct problem *p)
 {
@@ -493,8 +500,7 @@ static bool take(int id, struct pc_options *o, struct problem *p)
     case OLDER_THAN:
         return parse_when(false, optarg, o, p);
     case FILES_FROM:
-        o->files_from = optarg;
-        return true;
+        return parse_file("--files-from", &o->files_from, p);
     case '0':
         return true; /* pc_options_parse() has seen it */
     case 'c':
@@ -543,11 +549,9 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         o->verify_rounds = (unsigned)n;
         return true;
     case CHECKSUM_FILE:
-        o->checksum_file = optarg;
-        return true;
+        return parse_file("--checksum-file", &o->checksum_file, p);
     case CHECK_AGAINST:
-        o->check_against = optarg;
-        return true;
+        return parse_file("--check-against", &o->check_against, p);
     case VERIFY_ONLY:
     case COMPARE:
         o->verify_only = o->observe = true;

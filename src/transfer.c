@@ -914,11 +914,15 @@ static enum pc_status open_all(struct run *run)
         pc_report_note(run->report, "%s", problem);
         return PC_STATUS_USAGE;
     }
-    if (!open_mounts(run, &run->sources, &o->source_mounts) ||
+    int err = 0;
+    if (o->checksum_file && !o->observe)
+        err = pc_sums_create(&run->sums, o->checksum_file, 0666 & ~o->keep.umask);
+    if (err)
+        pc_report_error(run->report, "write", o->checksum_file, err, NULL);
+    if (err || !open_mounts(run, &run->sources, &o->source_mounts) ||
         !open_mounts(run, &run->targets, &o->mounts))
         return PC_STATUS_REFUSED;
-    const int err =
-        pc_plan_make(&run->plan, o, &run->sources, &run->targets, problem, sizeof problem);
+    err = pc_plan_make(&run->plan, o, &run->sources, &run->targets, problem, sizeof problem);
     if (err)
         pc_report_note(run->report, "%s", problem);
     return !err ? PC_STATUS_DONE : err == -EINVAL ? PC_STATUS_USAGE : PC_STATUS_REFUSED;
@@ -955,6 +959,7 @@ static enum pc_status judge(struct run *run, enum pc_status status, bool left)
 static int end_sums(struct run *run)
 {
     const int err = pc_sums_finish(run->sums);
+    run->sums = NULL;
     if (err)
         pc_report_error(run->report, "write", run->options->checksum_file, err, NULL);
     return err;
@@ -1017,18 +1022,8 @@ static enum pc_status copy(struct run *run)
     }
 
     bool left = false;
-    if (run->options->checksum_file && !run->options->observe) {
-        const int sums_err = pc_sums_create(&run->sums, run->options->checksum_file,
-                                            0666 & ~run->options->keep.umask);
-        if (sums_err) {
-            pc_report_error(run->report, "write", run->options->checksum_file, sums_err, NULL);
-            return PC_STATUS_REFUSED;
-        }
-    }
     int err = transfer(run, &left);
-    if (run->sums && (err || atomic_load(&run->stop)))
-        pc_sums_abandon(run->sums);
-    else if (run->sums)
+    if (!err && run->sums && !atomic_load(&run->stop))
         err = end_sums(run);
     if (atomic_load(&run->signal)) {
         pc_report_note(run->report, "ended by a signal: %s", strsignal(atomic_load(&run->signal)));
@@ -1075,6 +1070,8 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
     if (status == PC_STATUS_DONE && !o->check_against)
         status = o->explain ? explain(&run) : copy(&run);
 
+    if (run.sums) /* the run did not get to its end */
+        pc_sums_abandon(run.sums);
     pc_plan_free(&run.plan);
     pc_names_free(run.names);
     pc_mounts_close(&run.targets);

@@ -13,8 +13,8 @@ for name in -dash ' ' 'two  spaces ' '*' '#' '...' '.hidden' $'\xc3\xbc' $'not u
     echo "$name" >"plain/names/$name"
 done
 
-files=$(find src -type f -printf x | wc -c)
-plain_files=$(find plain -type f -printf x | wc -c)
+files=$(find src -type f -printf . | wc -c)
+plain_files=$(find plain -type f | wc -l)
 
 # happy LIST TREE: xxhsum finds all of the list in the tree.
 happy() {
@@ -96,9 +96,13 @@ before=$(picture)
 pcopy --checksum-file=missing/list plain new
 [ "$status" != 0 ] || fail "there is no list, and the status is 0"
 expect_err missing/list
+[ "$(picture)" = "$before" ] || fail "there is no list, and still something was copied"
+rm -rf new
 pcopy -n --checksum-file=new_list plain new
 expect_status 0
-[ "$(picture)" = "$before" ] || fail "-n has changed something"
+[ ! -s new_list ] || [ "$(wc -l <new_list)" = "$plain_files" ] || fail "half a list"
+rm -f new_list
+[ ! -e new ] || fail "-n has made the destination"
 if [ -w /dev/full ]; then
     pcopy --checksum-file=/dev/full plain new
     [ "$status" != 0 ] || fail "the list could not be written, and the status is 0"

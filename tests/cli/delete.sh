@@ -117,7 +117,7 @@ if command -v strace >/dev/null && ASAN_OPTIONS=detect_leaks=0 \
             fail "deleted in a directory that was not read to its end ($when)"
     done
     # One that cannot be opened: sub, by its name in the open src/dir.
-    for error in EIO EACCES ESTALE; do
+    for error in EIO EACCES; do
         fresh
         with_fault openat,openat2 error=$error "$PWD/src/dir" "$PCOPY" --delete src dst
         expect_status 23

@@ -2,6 +2,7 @@
 # --files-from: what rsync_cases.sh cannot say: standard input, every name there is, metadata of
 # parents, and that no name leads out of the source.
 . "$(dirname "$0")/lib.sh"
+work_in_memory
 
 make_tree src
 mkdir outside
