@@ -47,11 +47,13 @@ void pc_mounts_close(struct pc_mounts *m)
     m->handles = NULL;
 }
 
-/* Makes a file through `first` and looks for it through the others. */
+/*
+ * Makes a directory through the first and looks for it through the others. On NFS a directory takes
+ * one round trip to make, and a file up to three.
+ */
 static int probe(const struct pc_handle *dirs, unsigned count, unsigned *bad)
 {
     struct timespec now;
-    struct pc_handle file;
     struct stat made;
     struct stat seen;
     char name[64];
@@ -61,20 +63,20 @@ static int probe(const struct pc_handle *dirs, unsigned count, unsigned *bad)
     snprintf(name, sizeof name, ".pcopy-probe-%ld-%lld-%ld", (long)getpid(), (long long)now.tv_sec,
              now.tv_nsec);
     *bad = 0;
-    int err = pc_sys_create(dirs[0], name, S_IRUSR, true, &file, &made);
+    int err = pc_sys_mkdir(dirs[0], name, S_IRWXU);
     if (err)
         return err;
-    err = pc_sys_close(&file);
+    err = pc_sys_stat_at(dirs[0], name, &made);
     for (unsigned i = 1; i < count && !err; i++) {
         *bad = i;
         err = pc_sys_stat_at(dirs[i], name, &seen);
         if (err == -ENOENT || (!err && seen.st_ino != made.st_ino))
             err = -EXDEV;
     }
-    const int unlink_err = pc_sys_unlink(dirs[0], name);
-    if (!err && unlink_err) {
+    const int rmdir_err = pc_sys_rmdir(dirs[0], name);
+    if (!err && rmdir_err) {
         *bad = 0;
-        err = unlink_err;
+        err = rmdir_err;
     }
     return err;
 }
@@ -129,25 +131,26 @@ static bool has_connections(const char *options)
 enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigned *other)
 {
     enum pc_sharing sharing = PC_SHARING_NOTHING;
+    struct pc_mount_info mine;
     struct pc_mount_info info;
     struct pc_fs fs;
-    struct stat mine;
-    struct stat st;
     char address[128];
     char another[128];
 
-    if (!m->paths || pc_sys_fs(m->handles[i], &fs) != 0 || !fs.network ||
-        pc_sys_stat(m->handles[i], &mine) != 0 || pc_sys_mount_info(m->handles[i], &info) != 0)
+    if (!m->paths || pc_sys_mount_info(m->handles[i], &mine) != 0)
         return sharing;
-    const bool addressed = !has_connections(info.options) &&
-                           pc_mounts_option(info.options, "addr", address, sizeof address);
+    const bool addressed = !has_connections(mine.options) &&
+                           pc_mounts_option(mine.options, "addr", address, sizeof address);
     for (unsigned j = 0; j < i; j++) {
-        if (pc_sys_stat(m->handles[j], &st) == 0 && st.st_dev == mine.st_dev) {
+        if (pc_sys_mount_info(m->handles[j], &info) != 0)
+            continue;
+        /* Asked last because it takes a round trip; only network file systems have an address. */
+        if (info.superblock == mine.superblock && pc_sys_fs(m->handles[i], &fs) == 0 &&
+            fs.network) {
             *other = j;
             return PC_SHARING_SUPERBLOCK;
         }
         if (sharing == PC_SHARING_NOTHING && addressed &&
-            pc_sys_mount_info(m->handles[j], &info) == 0 &&
             pc_mounts_option(info.options, "addr", another, sizeof another) &&
             strcmp(address, another) == 0) {
             *other = j;

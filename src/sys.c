@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -298,22 +299,43 @@ int pc_sys_fs(struct pc_handle h, struct pc_fs *out)
     return 0;
 }
 
+/* Two numbers: "0:50". */
+static bool parse_pair(const char *text, char between, unsigned *first, unsigned *second)
+{
+    char *end;
+    *first = (unsigned)strtoul(text, &end, 10);
+    if (end == text || *end != between)
+        return false;
+    *second = (unsigned)strtoul(end + 1, NULL, 10);
+    return true;
+}
+
 /*
  * A line of mountinfo: "36 35 0:50 / /mnt rw,noatime shared:1 - nfs4 server:/ rw,vers=4.2": mount
- * ID first, and behind the hyphen type, source and options of the superblock.
+ * ID, that of its parent, device number of the superblock; and behind the hyphen type, source and
+ * options of the superblock.
  */
 static bool parse_mount(const char *line, uint64_t id, struct pc_mount_info *out)
 {
     const char *tail = strstr(line, " - ");
-    return tail && strtoull(line, NULL, 10) == id &&
-           sscanf(tail, " - %31s %255s %511s", out->type, out->source, out->options) == 3;
+    unsigned major;
+    unsigned minor;
+    char *at;
+    if (!tail || strtoull(line, &at, 10) != id)
+        return false;
+    strtoull(at, &at, 10);
+    if (!parse_pair(at, ':', &major, &minor) ||
+        sscanf(tail, " - %31s %255s %511s", out->type, out->source, out->options) != 3)
+        return false;
+    out->superblock = makedev(major, minor);
+    return true;
 }
 
 int pc_sys_mount_info(struct pc_handle h, struct pc_mount_info *out)
 {
     struct statx stx;
     int err;
-    RETRY(err, "statx", statx(h.fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx));
+    RETRY(err, "statx", statx(h.fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx));
     if (err)
         return err;
     FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -446,7 +468,11 @@ int pc_sys_syncfs(struct pc_handle h)
     int err;
     RETRY(err, "syncfs", syncfs(h.fd));
     if (err == -EBADF) { /* a place: O_PATH */
+        struct pc_mount_info info;
         struct pc_handle open;
+        if (pc_sys_mount_info(h, &info) == 0 &&
+            (strcmp(info.type, "nfs") == 0 || strcmp(info.type, "nfs4") == 0))
+            return 0;
         err = pc_sys_open_dir(h, ".", &open);
         if (err)
             return err;

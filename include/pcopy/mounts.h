@@ -40,7 +40,7 @@ void pc_mounts_close(struct pc_mounts *m);
 
 /*
  * Finds out whether directory `path` (relative, it exists on the first mount point) is the same one
- * on all. Inode numbers tell most; to be sure, if `writable`, a probe file is made through the
+ * on all. Inode numbers tell most; to be sure, if `writable`, a probe directory is made through the
  * first, looked for through the others, and removed. Returns 0; -EXDEV if *bad is the index of one
  * that shows something else; or another negative errno of *bad.
  */

@@ -43,6 +43,7 @@ struct pc_fs {
 
 /* How a file system is mounted, from /proc/self/mountinfo (proc(5)). */
 struct pc_mount_info {
+    dev_t superblock;  /* mounts that share a cache and locks have one */
     char type[32];     /* "nfs4", "xfs" */
     char source[256];  /* "server:/export", "/dev/sda1" */
     char options[512]; /* those of the superblock, e.g. "rw,vers=4.2,addr=10.0.0.1" */
@@ -156,7 +157,10 @@ int pc_sys_stat_now(struct pc_handle dir, const char *name, struct stat *out);
 /* What file system `h` is on. */
 int pc_sys_fs(struct pc_handle h, struct pc_fs *out);
 
-/* How the file system that `h` is on is mounted; -ENOENT where the kernel does not tell. */
+/*
+ * How the file system that `h` is on is mounted; -ENOENT where the kernel does not tell. Asks no
+ * server.
+ */
 int pc_sys_mount_info(struct pc_handle h, struct pc_mount_info *out);
 
 /* Starts a listing at position `from`: 0, or the `next` of a name already seen. */
@@ -202,7 +206,9 @@ int pc_sys_fsync(struct pc_handle h);
 
 /*
  * Everything of the file system that `h` is on to stable storage; reports write-back errors. `h`
- * may be a place, if that can be read.
+ * may be a place, if that can be read. A place on NFS is left alone: there pc_sys_fsync() has done
+ * it for the data of each file, and a name is stable when the server has answered; to open the
+ * place would take two or three round trips.
  */
 int pc_sys_syncfs(struct pc_handle h);
 
