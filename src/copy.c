@@ -344,6 +344,8 @@ static int make_file(struct job *j)
     const struct pc_copy_config *config = j->c->config;
     /* A directory that this run has made holds only what this run has put there. */
     const bool exclusive = !(config->targets->network && j->e->dir->made);
+    if (!exclusive && config->targets->look_up)
+        pc_sys_stat_at(j->dir, j->name, &j->now); /* whatever it finds: creating tells */
     int err = pc_sys_create(j->dir, j->name, pc_meta_make_mode(&config->keep, &j->src), exclusive,
                             &j->to, &j->now);
     if (!err && j->e->dir->hands_down_acl) { /* before there is data that it could open to others */

@@ -421,8 +421,10 @@ static int open_on(struct work *w, struct pc_mounts *m, unsigned i, const char *
         }
         if (!err)
             err = pc_sys_fs(*out, &fs);
-        if (!err)
+        if (!err) {
             m->network |= fs.network;
+            m->look_up |= fs.network && pc_sys_create_looks_up(*out);
+        }
         if (err != -ESTALE || again)
             return err;
         /* Removed behind the back of an NFS client that still believes in it. To open it in the

@@ -23,6 +23,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -299,7 +300,7 @@ int pc_sys_fs(struct pc_handle h, struct pc_fs *out)
     return 0;
 }
 
-/* Two numbers: "0:50". */
+/* Two numbers: "0:50", "6.1.0-38-amd64". */
 static bool parse_pair(const char *text, char between, unsigned *first, unsigned *second)
 {
     char *end;
@@ -351,6 +352,18 @@ int pc_sys_mount_info(struct pc_handle h, struct pc_mount_info *out)
     free(line);
     fclose(f);
     return err;
+}
+
+bool pc_sys_create_looks_up(struct pc_handle dir)
+{
+    struct pc_mount_info info;
+    struct utsname kernel;
+    unsigned major;
+    unsigned minor;
+    if (pc_sys_mount_info(dir, &info) != 0 || strcmp(info.type, "nfs") != 0 ||
+        uname(&kernel) != 0 || !parse_pair(kernel.release, '.', &major, &minor))
+        return false;
+    return major < 6 || (major == 6 && minor < 10);
 }
 
 int pc_sys_list_from(struct pc_listing *l, off_t from)

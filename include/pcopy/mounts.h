@@ -17,7 +17,8 @@ struct pc_mounts {
     unsigned count;
     const char *const *paths;  /* as given; NULL where the one mount point has no name */
     struct pc_handle *handles; /* of the named mount points */
-    bool network;              /* set by who opens directories on them */
+    bool network;              /* set by who opens directories on them, ... */
+    bool look_up;              /* ... also of the destination; see pc_sys_create_looks_up() */
 };
 
 /* What mount points have in common that keeps them from working in parallel. */

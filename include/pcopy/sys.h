@@ -163,6 +163,14 @@ int pc_sys_fs(struct pc_handle h, struct pc_fs *out);
  */
 int pc_sys_mount_info(struct pc_handle h, struct pc_mount_info *out);
 
+/*
+ * True if creating a file in `dir` that is not `exclusive` first looks its name up, unless that is
+ * known, and holds the lock of the directory across both round trips. So does NFSv3 before Linux
+ * 6.10; NFSv4 has one call for both. A pc_sys_stat_at() that finds nothing makes the name known,
+ * and many threads can do that at the same time. Asks no server.
+ */
+bool pc_sys_create_looks_up(struct pc_handle dir);
+
 /* Starts a listing at position `from`: 0, or the `next` of a name already seen. */
 int pc_sys_list_from(struct pc_listing *l, off_t from);
 

@@ -1163,6 +1163,24 @@ static void names_that_are_one_file_only_here_are_taken_apart(void **state)
     assert_int_equal(copy("b"), PC_SKIPPED);
 }
 
+static void a_new_file_is_looked_up_beforehand_where_that_makes_creating_quicker(void **state)
+{
+    (void)state;
+    put("src/f", "text");
+    put("src/g", "text");
+    all.targets.network = true;
+    all.targets.look_up = true;
+    pc_sys_set_fault(record);
+    call_count = 0;
+    assert_int_equal(copy("f"), PC_COPIED_FILE); /* exclusive: the kernel does not look either */
+    assert_int_equal(place_of("fstatat"), -1);
+    all.root->dir->made = true;
+    call_count = 0;
+    assert_int_equal(copy("g"), PC_COPIED_FILE);
+    assert_int_not_equal(place_of("fstatat"), -1);
+    pc_sys_set_fault(NULL);
+}
+
 static void what_is_in_a_new_directory_on_a_network_is_replaced_all_the_same(void **state)
 {
     (void)state;
@@ -1516,6 +1534,7 @@ int main(void)
         COPY_TEST(a_directory_in_the_way_goes_only_by_force),
         COPY_TEST(names_that_are_one_file_only_here_are_taken_apart),
         COPY_TEST(temporary_names_of_the_dead_are_removed),
+        COPY_TEST(a_new_file_is_looked_up_beforehand_where_that_makes_creating_quicker),
         COPY_TEST(what_is_in_a_new_directory_on_a_network_is_replaced_all_the_same),
         COPY_TEST(nothing_is_closed_late),
         COPY_TEST(a_directory_is_made_and_counted_once),

@@ -480,6 +480,7 @@ static void how_it_is_mounted_is_told(void **state)
     assert_memory_equal(info.options, "r", 1); /* rw or ro comes first */
     assert_true(*info.source != '\0');
     assert_int_equal(info.superblock, look_at("/proc").st_dev);
+    assert_false(pc_sys_create_looks_up(proc));
     pc_sys_close(&proc);
 }
 
