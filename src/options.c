@@ -149,7 +149,7 @@ static const struct {
     {EXPLAIN, "explain", NULL,
      "say what each mount point can do and what pcopy will do\n"
      "about it; copy nothing"},
-    {JSON, "json", NULL, "with --explain and --verify-only: in JSON"},
+    {JSON, "json", NULL, "with --explain, --verify-only, --check-against: in JSON"},
     {'v', "verbose", NULL, "print each entry that is copied"},
     {'q', "quiet", NULL, "print errors only"},
     {'h', "help", NULL, "print this and exit"},
@@ -367,7 +367,7 @@ static bool check_together(const struct pc_options *o, struct problem *p)
     if (o->inplace && o->atomic)
         return refuse(p, "--inplace and --atomic exclude each other");
     if (o->json && !o->explain && !o->verify_only && !o->check_against)
-        return refuse(p, "--json goes with --explain or --verify-only");
+        return refuse(p, "--json goes with --explain, --verify-only or --check-against");
     if (o->files_from && o->delete)
         return refuse(p, "--files-from and --delete exclude each other: what a list does not name "
                          "would be removed");

@@ -843,6 +843,7 @@ static int delete_share(struct run *run)
     const size_t extra = atomic_load(&run->extra);
     if (extra * 100 > total * run->options->max_delete_share) {
         atomic_store(&run->refused, extra);
+        atomic_store(&run->allowance, 0); /* for the passes to come */
         return 0;
     }
     const int err = look_again(run);
@@ -856,7 +857,8 @@ static int verify(struct run *run, bool *left)
     *left = true;
     for (unsigned i = 0; i < run->options->verify_rounds && *left && !err; i++) {
         const uint64_t before = pc_report_total(run->report, PC_COUNT_DIFFERS);
-        err = run->options->verify_data ? flush(run) : 0; /* only then can its pages be let go */
+        /* Only what was written back can be let go, and read again from where it went. */
+        err = run->options->verify_data || run->options->rule.checksum ? flush(run) : 0;
         if (!err)
             err = look_again(run);
         if (!err)

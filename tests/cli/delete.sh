@@ -35,6 +35,13 @@ outside_untouched() {
     [ "$(cd outside && picture)" = "$outside" ] || fail "something outside was touched"
 }
 
+# ---- a share that was refused stays refused in the passes that follow
+
+fresh
+pcopy --delete --max-delete=10% --verify src dst
+expect_status 25
+[ "$(find dst -name '[0-9]' | wc -l)" = 6 ] || fail "verification has deleted what --max-delete kept"
+
 # ---- extras go, also in directories that are equal but for them
 
 for options in '' '-j 1' '-a -j 8' '-c' '--force'; do

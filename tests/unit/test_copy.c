@@ -46,6 +46,11 @@ time_t time(time_t *out)
 
 static atomic_size_t counters[3]; /* of a sweep */
 
+static void note_removed(void *owner, const char *path, mode_t type)
+{
+    (void)owner, (void)path, (void)type;
+}
+
 static int setup(void **state)
 {
     unsigned bad;
@@ -78,8 +83,10 @@ static int setup(void **state)
                   .host = pc_sys_host(),
                   .allowance = &counters[0],
                   .refused = &counters[1],
-                  .total = &counters[2]},
+                  .total = &counters[2],
+                  .removed = note_removed},
     };
+    atomic_init(&counters[0], SIZE_MAX);
     MUST(pc_copier_init(&all.copier, &all.config, NULL) == 0);
     return 0;
 }

@@ -192,7 +192,7 @@ static void explain_may_be_in_json(void **state)
     assert_true(options.explain && options.json);
     assert_false(options.allow_rootfs);
     done();
-    REFUSE("--json goes with --explain or --verify-only", "--json", "a", "b");
+    REFUSE("--json goes with --explain, --verify-only or --check-against", "--json", "a", "b");
 }
 
 static void an_empty_mount_point_is_refused(void **state)
