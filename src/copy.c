@@ -467,13 +467,14 @@ static bool open_target(struct job *j)
 }
 
 /*
- * In what steps the destination keeps times, where it cannot be asked by making a file: the kernel
- * sets ctime, so what it has there is as fine as it can be.
+ * In what steps the destination keeps times, where it cannot be asked by making a file: both times
+ * that it has are multiples of them, and the kernel sets ctime as fine as it can.
  */
 static int64_t guess_granularity(const struct stat *there)
 {
     int64_t step = 1;
-    while (step < 1000000000 && there->st_ctim.tv_nsec % (step * 10) == 0)
+    while (step < 1000000000 && there->st_ctim.tv_nsec % (step * 10) == 0 &&
+           there->st_mtim.tv_nsec % (step * 10) == 0)
         step *= 10;
     return step;
 }

@@ -286,7 +286,7 @@ static void put_json(const struct pc_change *c, const char *letters)
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         type = c->type == types[i].type ? types[i].name : type;
     fputs("{\"path\": ", stdout);
-    pc_report_json(stdout, c->path);
+    pc_report_json(stdout, *c->path ? c->path : ".");
     printf(", \"type\": \"%s\", \"itemize\": \"%s\", \"differs\": [", type, letters);
     for (size_t i = 0; i < DIFFERENCE_COUNT; i++) {
         if (c->diffs & DIFFERENCES[i].diff) {

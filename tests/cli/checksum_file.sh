@@ -14,7 +14,7 @@ for name in -dash ' ' 'two  spaces ' '*' '#' '...' '.hidden' $'\xc3\xbc' $'not u
 done
 
 files=$(find src -type f -printf . | wc -c)
-plain_files=$(find plain -type f | wc -l)
+plain_files=$(find plain -type f -printf . | wc -c)
 
 # happy LIST TREE: xxhsum finds all of the list in the tree.
 happy() {

@@ -94,7 +94,7 @@ done
 
 # ---- with what else changes things
 
-rm -rf small dst
+remove small dst
 mkdir -p small/dir dst/file small/dir2
 echo file | tee small/file small/dir/file >small/dir2/file
 echo in the way >dst/dir
@@ -109,7 +109,7 @@ for options in --force '--force -j 1' --inplace --atomic '--size-only' -c -I -u 
     # shellcheck disable=SC2086
     predicts -a $options small two
 done
-rm -rf dst
+remove dst
 
 # ---- a destination that is not there, and its parents neither
 
