@@ -710,7 +710,7 @@ static void introduce(struct run *run, const struct pc_root *root, struct pc_dir
     dir->relative = root->relative;
     dir->hands_down_acl =
         run->options->keep.acl && pc_handle_open(there) && pc_sys_hands_down_acl(there);
-    dir->implied = root->file;
+    dir->implied = dir->few = root->file;
     if (run->names) {
         dir->names = pc_names_root(run->names);
         dir->implied = !dir->names->listed;

@@ -500,7 +500,7 @@ static struct pc_snapshot *snapshot(struct pc_tree *t, struct pc_dir *d, struct 
 {
     /* acquire: pairs with the release below. */
     struct pc_snapshot *s = atomic_load_explicit(&d->snapshot, memory_order_acquire);
-    if (s || d->made || d->implied || d->names)
+    if (s || d->made || d->few || d->names)
         return s;
     pthread_mutex_lock(&d->lock);
     s = atomic_load_explicit(&d->snapshot, memory_order_relaxed); /* somebody was faster */

@@ -59,6 +59,7 @@ struct pc_dir {
     size_t listed;             /* entries found in it so far */
     mode_t make_mode;          /* permission bits to make it with; set with `st` */
     bool implied;              /* only there to hold entries: has no metadata to give */
+    bool few;                  /* of its names are asked for: it gets no snapshot */
     bool unread;               /* it could not be opened: that was told */
     bool whole;                /* it was listed to its end without an error */
     const struct pc_name_node *names; /* what is copied of it, if that is not all that is found */
