@@ -131,6 +131,17 @@ run script -qec "$(printf '%q ' "$PCOPY" -q -j 2 src dst)" typescript
 expect_status 0
 ! grep -q files/s typescript || fail "progress with -q"
 
+# ---- snapshots that readdir shows are copied, and named once with the way to leave them out
+
+mkdir -p snap/a/.snapshot snap/b/.snapshot
+pcopy -q snap snap_dst
+expect_status 0
+[ "$(grep -c 'exclude=.snapshot' "$ERR")" = 1 ] || fail "the note is not there once"
+[ -d snap_dst/b/.snapshot ] || fail ".snapshot was left out"
+pcopy -q --exclude=.snapshot snap snap_dst2
+expect_no_err
+[ ! -e snap_dst2/a/.snapshot ] || fail ".snapshot was copied"
+
 # ---- stdout that cannot be written is an error
 
 run bash -c '"$0" src dst2 >/dev/full' "$PCOPY"
