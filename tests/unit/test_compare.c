@@ -23,18 +23,18 @@ static void each_rule_has_its_own_idea_of_due(void **state)
     const struct {
         const struct pc_rule *rule;
         off_t size;
-        bool same_mtime;
         unsigned diffs;
+        bool same_mtime;
         bool due;
     } table[] = {
-        {&times, 5, true, 0, false},
-        {&times, 5, false, PC_DIFF_MTIME, true},
-        {&times, 6, true, PC_DIFF_SIZE, true},
-        {&size_only, 5, false, PC_DIFF_MTIME, false},
-        {&size_only, 6, true, PC_DIFF_SIZE, true},
-        {&checksum, 5, false, PC_DIFF_MTIME, false}, /* contents are still to be compared */
-        {&checksum, 6, true, PC_DIFF_SIZE | PC_DIFF_CONTENT, true},
-        {&all, 5, true, 0, true},
+        {&times, 5, 0, true, false},
+        {&times, 5, PC_DIFF_MTIME, false, true},
+        {&times, 6, PC_DIFF_SIZE, true, true},
+        {&size_only, 5, PC_DIFF_MTIME, false, false},
+        {&size_only, 6, PC_DIFF_SIZE, true, true},
+        {&checksum, 5, PC_DIFF_MTIME, false, false}, /* contents are still to be compared */
+        {&checksum, 6, PC_DIFF_SIZE | PC_DIFF_CONTENT, true, true},
+        {&all, 5, 0, true, true},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         const struct stat src = file(5, 0644);
