@@ -114,6 +114,12 @@ static unsigned dir_end(const struct pc_copy_config *config, const struct pc_dir
     return config->sources->count + pc_mounts_pick(config->targets, dir->seq, 0);
 }
 
+/* What was seen through one end of the destination, as if it were through the first. */
+static void unify(const struct pc_copy_config *config, unsigned end, struct stat *st)
+{
+    pc_mounts_unify(config->targets, end - config->sources->count, st);
+}
+
 static atomic_llong *granularity_of(const struct job *j)
 {
     return &j->c->config->granularity[target_end(j->c->config, j->e)];
@@ -372,7 +378,9 @@ static void open_over(struct job *j, const struct stat *there)
         pc_sys_open_existing(j->dir, j->e->to, &j->to) != 0)
         return;
     const mode_t mode = pc_meta_make_mode(keep, &j->src);
-    bool good = pc_sys_stat(j->to, now) == 0 && is_same_file(now, there) && now->st_nlink == 1;
+    bool good = pc_sys_stat(j->to, now) == 0;
+    unify(j->c->config, target_end(j->c->config, j->e), now);
+    good = good && is_same_file(now, there) && now->st_nlink == 1;
     if (good && keep->owner && keep->uid == 0 && now->st_uid != j->src.st_uid)
         good = pc_sys_chown(j->to, j->src.st_uid, (gid_t)-1) == 0;
     if (good && (now->st_mode & 07777 & ~mode))
@@ -520,10 +528,11 @@ static bool has_mtime(struct job *j, const struct stat *there)
 static unsigned compare_link(struct job *j, const struct pc_entry *first)
 {
     const struct pc_copy_config *config = j->c->config;
+    const unsigned end = dir_end(config, first->dir);
     struct stat st;
-    if (first->renewed ||
-        pc_tree_look(config->tree, first->dir, dir_end(config, first->dir), first->to, &st) != 0)
+    if (first->renewed || pc_tree_look(config->tree, first->dir, end, first->to, &st) != 0)
         return PC_DIFF_LINK;
+    unify(config, end, &st);
     return is_same_file(&st, &j->there) ? 0 : PC_DIFF_LINK;
 }
 
@@ -589,6 +598,8 @@ static bool open_there(struct job *j)
     int err = pc_sys_open_any(j->dir, j->e->to, &j->to);
     if (!err)
         err = pc_sys_stat(j->to, &j->now);
+    if (!err)
+        unify(j->c->config, target_end(j->c->config, j->e), &j->now);
     if (!err && !is_same_file(&j->now, &j->there))
         err = -ESTALE;
     return err ? fail_target(j, "look at", err) : true;
@@ -667,6 +678,7 @@ static bool is_due(struct job *j, const struct pc_entry *first)
                 return fail_target(j, "stat", err);
             j->exists = !err;
             j->sure = true;
+            unify(config, target_end(config, j->e), &j->there);
             return is_due(j, first);
         }
         if (pc_compare_is_due(rule, &j->src, diffs)) {
@@ -751,6 +763,7 @@ static bool make(struct job *j, const struct pc_entry *first)
         err = at_last ? make_temporary(j, first) : make_one(j, first);
         if (err == -EEXIST) { /* it has come meanwhile */
             err = pc_sys_stat_at(j->dir, j->name, &j->there);
+            unify(j->c->config, target_end(j->c->config, j->e), &j->there);
             j->exists = j->sure = !err;
             if (j->exists && !is_due(j, first))
                 return false;
@@ -957,6 +970,7 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
     if (err == PC_DIR_FAILED || (err == PC_DIR_ABSENT && config->rule.existing))
         return; /* pc_copy_dir() will say why */
     j.exists = !err;
+    unify(config, dir_end(config, entry->dir), &j.there);
     if (err && err != -ENOENT && err != PC_DIR_ABSENT)
         fail_target(&j, "stat", err);
     else if (open_source(&j, !j.exists && !config->observe))

@@ -18,8 +18,13 @@ int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count
         return 0;
     *bad = 0;
     m->handles = calloc(count, sizeof *m->handles);
-    if (!m->handles)
+    m->devices = calloc(count, sizeof *m->devices);
+    if (!m->handles || !m->devices) {
+        free(m->handles);
+        m->handles = NULL;
+        pc_mounts_close(m);
         return -ENOMEM;
+    }
     for (unsigned i = 0; i < count; i++)
         m->handles[i] = PC_HANDLE_NONE;
 
@@ -29,6 +34,8 @@ int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count
         err = pc_sys_open_root(paths[i], true, &m->handles[i]);
         if (!err)
             err = pc_sys_stat(m->handles[i], &st);
+        if (!err)
+            m->devices[i] = st.st_dev;
         if (!err && !allow_root && st.st_dev == root.st_dev)
             err = -ENODEV;
     }
@@ -44,7 +51,9 @@ void pc_mounts_close(struct pc_mounts *m)
             pc_sys_close(&m->handles[i]);
     }
     free(m->handles);
+    free(m->devices);
     m->handles = NULL;
+    m->devices = NULL;
 }
 
 /*
@@ -158,6 +167,12 @@ enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigne
         }
     }
     return sharing;
+}
+
+void pc_mounts_unify(const struct pc_mounts *m, unsigned i, struct stat *st)
+{
+    if (m->devices && st->st_dev == m->devices[i])
+        st->st_dev = m->devices[0];
 }
 
 unsigned pc_mounts_pick(const struct pc_mounts *m, size_t dir, size_t entry)

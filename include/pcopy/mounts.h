@@ -16,7 +16,8 @@
 struct pc_mounts {
     unsigned count;
     const char *const *paths;  /* as given; NULL where the one mount point has no name */
-    struct pc_handle *handles; /* of the named mount points */
+    struct pc_handle *handles; /* of the named mount points, */
+    dev_t *devices;            /* and the numbers of their superblocks */
     bool network;              /* set by who opens directories on them, ... */
     bool look_up;              /* ... also of the destination; see pc_sys_create_looks_up() */
 };
@@ -66,6 +67,12 @@ enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigne
  * the others ask for ACCESS again.
  */
 unsigned pc_mounts_pick(const struct pc_mounts *m, size_t dir, size_t entry);
+
+/*
+ * Makes attributes that were seen through mount point `i` comparable with those seen through others:
+ * one file has one device number then, that of the first.
+ */
+void pc_mounts_unify(const struct pc_mounts *m, unsigned i, struct stat *st);
 
 /*
  * Value of option `name` among mount options "a,name=value,b" in `value` of `size` bytes; "" for
