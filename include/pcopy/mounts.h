@@ -69,8 +69,8 @@ enum pc_sharing pc_mounts_sharing(const struct pc_mounts *m, unsigned i, unsigne
 unsigned pc_mounts_pick(const struct pc_mounts *m, size_t dir, size_t entry);
 
 /*
- * Makes attributes that were seen through mount point `i` comparable with those seen through others:
- * one file has one device number then, that of the first.
+ * Makes attributes that were seen through mount point `i` comparable with those seen through
+ * others: one file has one device number then, that of the first.
  */
 void pc_mounts_unify(const struct pc_mounts *m, unsigned i, struct stat *st);
 

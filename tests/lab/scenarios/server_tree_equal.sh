@@ -44,4 +44,9 @@ for ((i = 2; i <= LAB_MOUNTS; i++)); do
 done
 copy "a lost tree, with stale names"
 copy "nothing to do"
+# All three looked through different mounts; hard links and metadata are still found to be the same.
+"$PCOPY" --verify-only -a -m "$(mounts "$LAB_MOUNTS")" /lab/src/tree copy >/tmp/out 2>/tmp/err
+status=$?
+check "verify-only: exit status $status" [ $status = 0 ]
+check "verify-only: $(wc -l </tmp/out) differences: $(head -n 3 /tmp/out)" [ ! -s /tmp/out ]
 exit "$failed"
