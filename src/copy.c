@@ -504,7 +504,10 @@ static bool has_mtime(struct job *j, const struct stat *there)
         return false;
     /* relaxed: as in apply_times(). */
     long long known = atomic_load_explicit(granularity, memory_order_relaxed);
-    if (known == 0 && j->c->config->observe)
+    /* Making a file for it is worth a round trip only where the answer decides. */
+    const bool decides = (j->src.st_mode & S_IFMT) == (there->st_mode & S_IFMT) &&
+                         (!S_ISREG(j->src.st_mode) || j->src.st_size == there->st_size);
+    if (known == 0 && (j->c->config->observe || !decides))
         return pc_meta_same_mtime(&j->src, there, guess_granularity(there));
     if (known == 0) {
         if (!open_target(j))
