@@ -8,7 +8,7 @@
  *
  * Links, symbolic links and special files take the same way without data. Everything runs on a copy
  * thread; copiers share nothing but the tree. A thread has at most two directories pinned and two
- * files open, and three more while it removes a directory (pc_remove()).
+ * files open, and three more while it removes a directory (pc_sweep_away()).
  *
  * INVARIANTS.
  * - What exists is never written into: it is skipped if it is equal, or replaced by rename. Only
@@ -25,15 +25,10 @@
  */
 #include "pcopy/copy.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "pcopy/names.h"
 
@@ -414,8 +409,8 @@ static int make_node(struct job *j, const struct pc_entry *first)
 }
 
 /*
- * The source: its attributes, and its target in the buffer if it is a symbolic link. Opens it, for
- * its data only if there are some to be had.
+ * The source: its attributes, and its target in the buffer if it is a symbolic link. Without `open`
+ * it is only looked at, which does where nothing is to be copied.
  */
 static bool open_source(struct job *j, bool open)
 {
@@ -871,9 +866,8 @@ static void copy_due(struct job *j, const struct pc_entry *first)
     const struct pc_copy_config *config = j->c->config;
     const unsigned diffs = j->r->diffs;
     if (config->observe) {
-        const int err = !j->exists || !S_ISDIR(j->there.st_mode) || !open_target(j)
-                            ? 0
-                            : remove_dir(j, &j->there);
+        const bool in_the_way = j->exists && S_ISDIR(j->there.st_mode) && open_target(j);
+        const int err = in_the_way ? remove_dir(j, &j->there) : 0;
         if (err) {
             fail_target(j, first ? "link" : "create", err);
             return;

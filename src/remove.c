@@ -66,18 +66,12 @@ static const char *last_name(const struct work *w, size_t length)
 
 static bool may_go(const struct work *w, mode_t type, bool goes)
 {
-    return !w->events || w->events->may(w->events->context, w->path, type, goes);
+    return w->events->may(w->events->context, w->path, type, goes);
 }
 
 static void tell(const struct work *w, mode_t type)
 {
-    if (w->events)
-        w->events->removed(w->events->context, w->path, type);
-}
-
-static bool pretends(const struct work *w)
-{
-    return w->events && w->events->pretend;
+    w->events->removed(w->events->context, w->path, type);
 }
 
 /* Gives the owner of a directory the rights to empty it; whether that works shows later. */
@@ -97,7 +91,7 @@ static int descend(struct work *w, struct pc_handle dir, const char *name, dev_t
 {
     struct pc_handle h;
     struct stat st;
-    if (!w->privileged && !pretends(w))
+    if (!w->privileged && !w->events->pretend)
         open_up(dir, name);
     int err = pc_sys_open_dir(dir, name, &h);
     if (err)
@@ -144,7 +138,7 @@ static int empty(struct work *w)
     int n = pc_sys_list_from(&listing, l->next);
     while (n >= 0) {
         n = pc_sys_list(&listing, &found);
-        if (n == 0 && l->removed && !pretends(w)) {
+        if (n == 0 && l->removed && !w->events->pretend) {
             l->removed = l->kept = false;
             n = pc_sys_list_from(&listing, 0);
             continue;
@@ -165,7 +159,7 @@ static int empty(struct work *w)
         }
         if (n == 0 && type == S_IFDIR)
             return 1;
-        if (n == 0 && !pretends(w))
+        if (n == 0 && !w->events->pretend)
             n = pc_sys_unlink(w->h, found.name);
         if (n == 0) {
             l->removed = true;
@@ -186,9 +180,9 @@ static int leave(struct work *w, struct pc_handle dir, bool *kept)
     w->path[done->length] = '\0';
     if (!err && !done->kept && !may_go(w, S_IFDIR, true))
         done->kept = true;
-    if (!err && !done->kept && !pretends(w)) {
+    if (!err && !done->kept && !w->events->pretend) {
         err = pc_sys_rmdir(up ? w->h : dir, last_name(w, done->length));
-        if (err == -ENOTEMPTY && w->events) { /* something has come meanwhile */
+        if (err == -ENOTEMPTY) { /* something has come meanwhile */
             err = 0;
             done->kept = true;
         }
@@ -242,7 +236,7 @@ int pc_remove(struct pc_handle dir, const char *name, const struct pc_remove_eve
     if (!may_go(&w, st.st_mode & S_IFMT, !S_ISDIR(st.st_mode))) {
         err = 1;
     } else if (!S_ISDIR(st.st_mode)) {
-        err = pretends(&w) ? 0 : pc_sys_unlink(dir, name);
+        err = events->pretend ? 0 : pc_sys_unlink(dir, name);
         if (!err)
             tell(&w, st.st_mode & S_IFMT);
     } else {

@@ -216,7 +216,6 @@ static const struct {
 
 void pc_report_differences(unsigned diffs, char *text, size_t size)
 {
-    size_t n = 0;
     size_t left = 0;
     if (diffs & PC_DIFF_MISSING) {
         snprintf(text, size, "it was missing");
@@ -224,8 +223,7 @@ void pc_report_differences(unsigned diffs, char *text, size_t size)
     }
     for (size_t i = 0; i < DIFFERENCE_COUNT; i++)
         left += (diffs & DIFFERENCES[i].diff) != 0;
-    const size_t count = left;
-    n = (size_t)snprintf(text, size, "its ");
+    size_t n = (size_t)snprintf(text, size, "its ");
     for (size_t i = 0; i < DIFFERENCE_COUNT && n < size; i++) {
         if (!(diffs & DIFFERENCES[i].diff))
             continue;
@@ -235,8 +233,6 @@ void pc_report_differences(unsigned diffs, char *text, size_t size)
                               : left == 1 ? " and "
                                           : " differed");
     }
-    if (count == 0)
-        snprintf(text, size, "it was to be copied again");
 }
 
 void pc_report_json(FILE *out, const char *text)

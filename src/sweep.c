@@ -82,7 +82,6 @@ struct work {
     struct pc_dir *dir;
     unsigned end;
     struct pc_handle to;
-    char *above; /* relative path of `dir`, or "" */
 };
 
 /* True if the source has that name: what it is there is as good as any. */
@@ -98,18 +97,11 @@ static bool is_in_source(const struct work *w, const char *name)
     return err != -ENOENT;
 }
 
-/* A path below the directory, as one from the root; NULL when there is no memory. */
-static char *full_path(const struct work *w, const char *path)
-{
-    char *full;
-    return asprintf(&full, "%s%s%s", w->above, *w->above ? "/" : "", path) < 0 ? NULL : full;
-}
-
 static bool excluded(const struct work *w, const char *path, mode_t type)
 {
     if (!w->s->filter)
         return false;
-    char *full = full_path(w, path);
+    char *full = pc_tree_path(w->dir, PC_RELATIVE, path);
     const bool is = !full || pc_filter_excludes(w->s->filter, full, type == S_IFDIR);
     free(full);
     return is;
@@ -144,7 +136,7 @@ static bool may(void *context, const char *path, mode_t type, bool goes)
 static void removed(void *context, const char *path, mode_t type)
 {
     const struct work *w = context;
-    char *full = full_path(w, path);
+    char *full = pc_tree_path(w->dir, PC_RELATIVE, path);
     atomic_store_explicit(&w->dir->touched, true, memory_order_relaxed);
     if (strchr(path, '/')) /* the others were counted with the directory */
         atomic_fetch_add_explicit(w->s->total, 1, memory_order_relaxed);
@@ -166,7 +158,7 @@ static void consider(struct work *w, const char *name)
             atomic_store_explicit(&w->dir->touched, true, memory_order_relaxed);
         return;
     }
-    if (!s->delete || !w->dir->whole || pc_sys_stat_at(w->to, name, &st) != 0)
+    if (!s->extras || !w->dir->whole || pc_sys_stat_at(w->to, name, &st) != 0)
         return;
     const bool out = excluded(w, name, st.st_mode & S_IFMT);
     if (out ? !s->delete_excluded : is_in_source(w, name))
@@ -191,7 +183,7 @@ static void consider_all(struct work *w)
         }
         pc_sys_close(&l.dir);
     }
-    if (n < 0 && w->s->delete &&w->dir->whole)
+    if (n < 0 && w->s->extras && w->dir->whole)
         w->s->failed(w->owner, w->dir, w->end, "", n);
     free(buffer);
 }
@@ -205,9 +197,6 @@ void pc_sweep(const struct pc_sweep *s, void *owner, struct pc_dir *dir, unsigne
     size_t cursor = 0;
     const char *name;
 
-    w.above = pc_tree_path(dir, PC_RELATIVE, "");
-    if (!w.above)
-        return;
     if (known) {
         atomic_fetch_add_explicit(s->total, pc_snapshot_count(snapshot), memory_order_relaxed);
         while ((name = pc_snapshot_unseen(snapshot, &cursor)))
@@ -215,7 +204,6 @@ void pc_sweep(const struct pc_sweep *s, void *owner, struct pc_dir *dir, unsigne
     } else if (!dir->names) {
         consider_all(&w);
     }
-    free(w.above);
 }
 
 /* The name itself is still there, only another thing. */
@@ -230,8 +218,6 @@ int pc_sweep_away(const struct pc_sweep *s, void *owner, struct pc_dir *dir, str
 {
     struct work w = {.s = s, .owner = owner, .dir = dir, .to = to};
     const struct pc_remove_events events = {&w, pretend, may, removed_inside};
-    w.above = pc_tree_path(dir, PC_RELATIVE, "");
-    const int err = w.above ? pc_remove(to, name, &events) : -ENOMEM;
-    free(w.above);
+    const int err = pc_remove(to, name, &events);
     return err > 0 ? -ENOTEMPTY : err;
 }

@@ -69,6 +69,7 @@ struct run {
     struct pc_names *names;      /* of --files-from */
     struct pc_sums_writer *sums; /* of --checksum-file */
     enum pass pass;
+    enum pc_changes changes; /* how they are printed */
     unsigned jobs;
     unsigned walkers;
     size_t max_dirs;
@@ -174,10 +175,9 @@ static void report_lost(struct run *run, unsigned slot, const struct pc_dir *dir
 }
 
 /* Something that was set right, or would be. `e` is NULL for a directory that is complete. */
-static void report_change(struct worker *w, const struct pc_dir *dir, const struct pc_entry *e,
-                          const struct pc_result *r)
+static void print_change(struct worker *w, const struct pc_dir *dir, const struct pc_entry *e,
+                         const struct pc_result *r)
 {
-    struct run *run = w->run;
     const bool link = r->outcome == PC_COPIED_LINK;
     const struct pc_entry *first = link ? pc_tree_first(e) : NULL;
     char *target = link ? pc_tree_path(first->dir, PC_RELATIVE, first->to) : NULL;
@@ -192,15 +192,22 @@ static void report_change(struct worker *w, const struct pc_dir *dir, const stru
                   : e && S_ISLNK(e->type) ? w->copier.buffer
                                           : NULL,
     };
-    pc_report_change(run->report, &change);
+    pc_report_change(w->run->report, &change);
     free(path);
     free(target);
+}
 
+static void report_change(struct worker *w, const struct pc_dir *dir, const struct pc_entry *e,
+                          const struct pc_result *r)
+{
+    struct run *run = w->run;
+    if (run->changes != PC_CHANGES_NONE) /* nobody pays for paths that are not printed */
+        print_change(w, dir, e, r);
     if (run->pass == PASS_VERIFY || run->options->verify_only)
         pc_report_count(run->report, w->number, PC_COUNT_DIFFERS, 1);
     if (run->pass == PASS_VERIFY) {
         char differences[160];
-        path = pc_tree_path(dir, run->sources.count, e ? e->to : "");
+        char *path = pc_tree_path(dir, run->sources.count, e ? e->to : "");
         pc_report_differences(r->diffs, differences, sizeof differences);
         pc_report_note(run->report, "repaired '%s': %s", path ? path : "?", differences);
         free(path);
@@ -591,7 +598,7 @@ static void configure(struct run *run)
                 .sources = &run->sources,
                 .host = pc_sys_host(),
                 .filter = pc_filter_has_names(o->filter) ? o->filter : NULL,
-                .delete = o->delete,
+                .extras = o->delete,
                 .delete_excluded = o->delete_excluded,
                 .observe = o->observe || is_counting(run),
                 .allowance = &run->allowance,
@@ -1052,7 +1059,7 @@ static enum pc_changes choose_changes(const struct pc_options *o)
 
 enum pc_status pc_transfer_run(const struct pc_options *o)
 {
-    struct run run = {.options = o};
+    struct run run = {.options = o, .changes = choose_changes(o)};
 
     umask(0); /* modes are given as they shall be; o->keep.umask has the user's */
     pthread_mutex_init(&run.lock, NULL);
@@ -1062,7 +1069,7 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
         .quiet = o->quiet,
         .verbose = o->verbose,
         .dry = o->observe,
-        .changes = choose_changes(o),
+        .changes = run.changes,
         .summary = !o->quiet && !o->verify_only && !o->check_against,
     };
     if (pc_report_new(&run.report, &report) != 0)

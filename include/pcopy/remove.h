@@ -23,8 +23,7 @@ struct pc_remove_events {
 
 /*
  * Removes `name` in `dir`, with all that is below it if it is a directory. Symbolic links are
- * removed, never followed. Without `events` everything goes. Needs three descriptors however deep
- * the tree is. Returns 0; 1 if something stays that may not go, or a directory that holds such;
+ * removed, never followed. Needs three descriptors however deep the tree is. Returns 0; 1 if something stays that may not go, or a directory that holds such;
  * or stops at the first failure and returns it: -EBUSY for a directory on another file system (a
  * mount point), -ESTALE if somebody moved a directory away under our feet, -ENOMEM, or what a call
  * of sys returned. Thread-safe.

@@ -102,7 +102,10 @@ struct pc_change {
 /* A line for it on standard output, in the form that was asked for, or nothing. */
 void pc_report_change(struct pc_report *r, const struct pc_change *change);
 
-/* What differed, in words, in `text` of `size` bytes: "its size and mtime differed". */
+/*
+ * What differed, and something did, in words, in `text` of `size` bytes: "its size and mtime
+ * differed".
+ */
 void pc_report_differences(unsigned diffs, char *text, size_t size);
 
 /* The sum of a counter. */

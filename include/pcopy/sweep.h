@@ -24,7 +24,7 @@ struct pc_sweep {
     const struct pc_mounts *sources;
     uint32_t host;                  /* of pc_sys_host() */
     const struct pc_filter *filter; /* what it excludes stays, or NULL */
-    bool delete;                    /* what the source does not have goes, */
+    bool extras;                    /* what the source does not have goes, */
     bool delete_excluded;           /* and what the filter excludes, whether it has that or not */
     bool observe;                   /* nothing is changed, `removed` is told what would be */
     atomic_size_t *allowance;       /* how many may still go */
@@ -43,7 +43,7 @@ struct pc_sweep {
 void pc_sweep_name(const struct pc_sweep *s, const char *name, char out[NAME_MAX + 1]);
 
 /*
- * Sweeps a complete directory that is open as `to` on `end`; `delete` holds only if its source was
+ * Sweeps a complete directory that is open as `to` on `end`; `extras` holds only if its source was
  * listed to its end without an error. What has a name in the source stays, whatever it is; so do
  * NFS's ".nfsXXXX" names, what is mounted there, and what the filter excludes. Symbolic links are
  * removed, not followed. Thread-safe.
