@@ -23,10 +23,11 @@ struct pc_remove_events {
 
 /*
  * Removes `name` in `dir`, with all that is below it if it is a directory. Symbolic links are
- * removed, never followed. Needs three descriptors however deep the tree is. Returns 0; 1 if something stays that may not go, or a directory that holds such;
- * or stops at the first failure and returns it: -EBUSY for a directory on another file system (a
- * mount point), -ESTALE if somebody moved a directory away under our feet, -ENOMEM, or what a call
- * of sys returned. Thread-safe.
+ * removed, never followed. Needs three descriptors however deep the tree is. Returns 0; 1 if
+ * something stays that may not go, or a directory that holds such; or stops at the first failure
+ * and returns it: -EBUSY for a directory on another file system (a mount point), -ESTALE if
+ * somebody moved a directory away under our feet, -ENOMEM, or what a call of sys returned.
+ * Thread-safe.
  */
 int pc_remove(struct pc_handle dir, const char *name, const struct pc_remove_events *events);
 

@@ -136,7 +136,7 @@ before=$(picture)
 agrees 0
 [ "$(picture)" = "$before" ] || fail "--check-against has changed something"
 cp -a dst/sizes/4097 kept
-printf X | dd of=dst/sizes/4097 bs=1 seek=4000 conv=notrunc status=none
+flip dst/sizes/4097 4000
 touch -r kept dst/sizes/4097
 agrees 23 sizes/4097
 rm dst/names/.hidden

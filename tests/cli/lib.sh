@@ -248,6 +248,14 @@ make_file() {
     head -c "$2" /dev/urandom >"$1"
 }
 
+# flip FILE OFFSET: the byte there becomes another one, whatever it was.
+flip() {
+    local byte
+    byte=$(($(od -An -tu1 -j "$2" -N 1 "./$1") ^ 1))
+    # shellcheck disable=SC2059 # the format is the byte
+    printf "\\x$(printf %x $byte)" | dd of="./$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # A sparse file: of SIZE, with a piece of data at each OFFSET.
 make_sparse() {
     local file=$1 size=$2 offset

@@ -137,7 +137,7 @@ make_file src/big 3000000
 cp src/big dst/big
 cp dst/big dst/tail
 cp dst/tail src/tail
-printf X | dd of=dst/tail bs=1 seek=2999999 conv=notrunc status=none
+flip dst/tail 2999999
 touch -d @1 dst/empty dst/sparse dst/big dst/tail
 pcopy -c src dst
 expect_status 0

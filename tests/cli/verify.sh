@@ -20,7 +20,7 @@ fresh() {
 lie() {
     local file
     for file; do
-        printf X | dd of="$file" bs=1 seek=3 conv=notrunc status=none
+        flip "$file" 3
         touch -r "src/${file#*/}" "$file"
     done
 }
@@ -121,7 +121,7 @@ fresh
 mkdir -m 777 for_nobody
 chmod 555 src/dir src/dir/sub
 pcopy src for_nobody/dst
-printf X | dd of=for_nobody/dst/dir/lie bs=1 seek=3 conv=notrunc status=none
+flip for_nobody/dst/dir/lie 3
 touch -r src/dir/lie for_nobody/dst/dir/lie
 touch -r src/dir for_nobody/dst/dir
 is_root && chown -R 65534:65534 for_nobody
