@@ -560,10 +560,13 @@ static int choose_sizes(struct run *run)
     return 0;
 }
 
-/* Whether what is in the way goes: with --delete it would anyway; to --verify-only it differs. */
+/*
+ * Whether what is in the way goes: with --delete it would anyway, but not before a share of it is
+ * known; to --verify-only it differs.
+ */
 static bool is_forced(const struct pc_options *o)
 {
-    return o->force || o->delete || o->verify_only;
+    return o->force || (o->delete &&!o->max_delete_share) || o->verify_only;
 }
 
 /* How the threads of a pass copy. */

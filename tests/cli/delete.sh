@@ -35,6 +35,20 @@ outside_untouched() {
     [ "$(cd outside && picture)" = "$outside" ] || fail "something outside was touched"
 }
 
+# ---- nor does a share let go what is in the way of a file, before it is known to be small enough
+
+fresh
+remove src/dir
+echo now a file >src/dir
+cp -a dst before
+pcopy --delete --max-delete=10% src dst
+expect_status 23
+expect_err "dst/dir': Is a directory"
+same before/dir dst/dir
+pcopy --delete --max-delete=10% --force src dst
+same src/dir dst/dir
+remove before
+
 # ---- a share that was refused stays refused in the passes that follow
 
 fresh
