@@ -56,7 +56,7 @@ static int sum_of(const struct work *w, unsigned mount, const char *name, char *
     err = pc_sys_stat(h, &st);
     if (!err && !S_ISREG(st.st_mode))
         err = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-    pc_sys_forget(h);
+    pc_sys_forget(h, 0, 0);
     pc_sums_reset(hash);
     ssize_t n = err ? 0 : (ssize_t)size;
     for (off_t at = 0; !err && (size_t)n == size; at += n) {

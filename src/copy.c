@@ -32,8 +32,6 @@
 
 #include "pcopy/names.h"
 
-static const char SHORTER[] = "the file became shorter while it was read";
-
 /* The buffer also takes two targets of symbolic links, to compare them. */
 #define TARGETS ((size_t)2 * PATH_MAX)
 
@@ -51,6 +49,8 @@ struct job {
     struct pc_handle dir;  /* the destination directory, for open_target() to open */
     struct pc_handle to;   /* the new file; others once they are made */
     struct stat now;       /* what it has */
+    unsigned source;       /* the end that `from` is on, */
+    unsigned end;          /* and the one that `to` is on */
     const char *name;      /* what it is made under: the entry's name, or `temporary` */
     bool over;             /* it is written over, not new */
     off_t holes;           /* bytes left out */
@@ -59,13 +59,14 @@ struct job {
 
 int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config, void *owner)
 {
-    *c = (struct pc_copier){.config = config, .owner = owner};
+    *c = (struct pc_copier){.config = config, .hand.owner = owner};
     /* Page-aligned, for the sake of file systems that can then move whole pages. */
-    const size_t size = config->buffer_size > TARGETS ? config->buffer_size : TARGETS;
-    c->buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
-    int err = c->buffer ? 0 : -ENOMEM;
+    const size_t size = config->data.buffer_size > TARGETS ? config->data.buffer_size : TARGETS;
+    c->hand.buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
+    c->files = calloc((size_t)config->sources->count + config->targets->count, sizeof *c->files);
+    int err = c->hand.buffer && c->files ? 0 : -ENOMEM;
     if (!err && config->sums)
-        err = pc_sums_start(&c->hash);
+        err = pc_sums_start(&c->hand.hash);
     if (err)
         pc_copier_free(c);
     return err;
@@ -73,9 +74,10 @@ int pc_copier_init(struct pc_copier *c, const struct pc_copy_config *config, voi
 
 void pc_copier_free(struct pc_copier *c)
 {
-    if (c->hash)
-        pc_sums_free(c->hash);
-    free(c->buffer);
+    if (c->hand.hash)
+        pc_sums_free(c->hand.hash);
+    free(c->files);
+    free(c->hand.buffer);
 }
 
 /* Notes what went wrong. Returns false, for the caller to return. */
@@ -117,12 +119,12 @@ static void unify(const struct pc_copy_config *config, unsigned end, struct stat
 
 static atomic_llong *granularity_of(const struct job *j)
 {
-    return &j->c->config->granularity[target_end(j->c->config, j->e)];
+    return &j->c->config->granularity[j->end];
 }
 
 static bool fail_target(const struct job *j, const char *operation, int err)
 {
-    return fail(j->r, target_end(j->c->config, j->e), operation, err);
+    return fail(j->r, j->end, operation, err);
 }
 
 /* Gives the job a new temporary name. */
@@ -142,110 +144,98 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Bytes [at, end) of the source to the new file, if there is one, and to the checksum. */
-static bool copy_range(struct job *j, off_t at, off_t end)
+/*
+ * Opens a file of the job, which is open on one mount point of its side, on the others as well, so
+ * that a big file can use all of them. One through which it is not to be had, or does not look the
+ * same yet, is left out. Fills `files` in the order in which they are used. Returns how many.
+ */
+static unsigned open_elsewhere(const struct job *j, bool target, struct pc_data_file *files)
 {
     const struct pc_copy_config *config = j->c->config;
-    while (at < end) {
-        const off_t left = end - at;
-        const size_t size = left < (off_t)config->buffer_size ? (size_t)left : config->buffer_size;
-        if (atomic_load_explicit(config->stop, memory_order_relaxed))
-            return fail_target(j, "write", -ECANCELED);
-        const ssize_t n = pc_sys_read(j->from, j->c->buffer, size, at);
-        if (n < 0)
-            return fail(j->r, PC_SOURCE, "read", (int)n);
-        if ((size_t)n < size) {
-            j->r->why = SHORTER;
-            return fail(j->r, PC_SOURCE, "read", -EIO);
-        }
-        if (j->c->hash)
-            pc_sums_update(j->c->hash, j->c->buffer, size);
-        const int err = pc_handle_open(j->to) ? pc_sys_write(j->to, j->c->buffer, size, at) : 0;
+    const struct pc_mounts *m = target ? config->targets : config->sources;
+    const unsigned base = target ? config->sources->count : 0;
+    const struct stat *known = target ? &j->now : &j->src;
+    unsigned count = 1;
+    for (unsigned i = 1; i < m->count; i++) {
+        const unsigned end = base + (files[0].end - base + i) % m->count;
+        struct pc_handle dir;
+        struct pc_handle file;
+        struct stat st;
+        if (pc_tree_open(config->tree, j->e->dir, end, &dir) != 0)
+            continue;
+        int err = target ? pc_sys_open_existing(dir, j->name, &file)
+                         : pc_sys_open_file(dir, j->e->name, &file);
+        pc_tree_close(j->e->dir, end);
         if (err)
-            return fail_target(j, "write", err);
-        j->r->bytes += size;
-        at += (off_t)size;
+            continue;
+        err = pc_sys_stat(file, &st);
+        if (!err && S_ISREG(st.st_mode) && st.st_ino == known->st_ino &&
+            (target ||
+             (st.st_size == known->st_size && is_same_time(&st.st_mtim, &known->st_mtim))))
+            files[count++] = (struct pc_data_file){file, end};
+        else
+            pc_sys_close(&file);
     }
-    return true;
+    return count;
 }
 
-/* Behind the end of a file that became shorter there is no data either: that is no hole. */
-static bool shrank(struct job *j)
+/* Closes what open_elsewhere() has opened, when it is stable where it has to be. */
+static bool close_elsewhere(struct job *j, bool written, struct pc_data_file *files, unsigned count)
 {
-    struct stat now;
-    const int err = pc_sys_stat(j->from, &now);
-    if (!err && now.st_size >= j->src.st_size)
-        return false;
-    if (!err)
-        j->r->why = SHORTER;
-    fail(j->r, PC_SOURCE, err ? "stat" : "read", err ? err : -EIO);
-    return true;
-}
-
-/* A hole is so many zeros to the checksum. */
-static void pass_hole(struct job *j, off_t from, off_t to)
-{
-    if (j->c->hash && to > from)
-        pc_sums_zeros(j->c->hash, (uint64_t)(to - from));
-}
-
-/* The data between holes, and the hole at the end. */
-static bool copy_sparse(struct job *j)
-{
-    off_t begin = 0;
-    off_t end = 0;
-    j->holes = j->src.st_size;
-    while (end < j->src.st_size) {
-        const off_t before = end;
-        int err = pc_sys_next_data(j->from, end, &begin, &end);
-        if (err == -ENXIO && shrank(j))
-            return false;
-        if (err == -ENXIO || (!err && begin >= j->src.st_size)) {
-            pass_hole(j, end, j->src.st_size);
-            err = !pc_handle_open(j->to) ? 0 : pc_sys_truncate(j->to, j->src.st_size);
-            return err ? fail_target(j, "set size of", err) : true;
+    bool good = true;
+    for (unsigned i = 1; i < count; i++) {
+        const char *operation = "flush";
+        int err = written && j->c->config->fsync ? pc_sys_fsync(files[i].file) : 0;
+        const int closed = pc_sys_close(&files[i].file);
+        if (!err) {
+            operation = "close";
+            err = closed;
         }
-        if (err)
-            return fail(j->r, PC_SOURCE, "find data in", err);
-        /* It has grown, and what came later is not ours; or it changed under our eyes and there is
-         * a hole now where we were told of data: then copy the rest as it is, do not ask again. */
-        if (end > j->src.st_size || end <= begin)
-            end = j->src.st_size;
-        pass_hole(j, before, begin);
-        if (!copy_range(j, begin, end))
-            return false;
-        j->holes -= end - begin;
+        if (err && written && good)
+            good = fail(j->r, files[i].end, operation, err);
     }
-    return true;
+    return good;
 }
 
-/* The data that the source had when it was opened. */
-static bool copy_data(struct job *j)
+/*
+ * The data to the new file, if there is one, and to the checksum if one is wanted. *shrunk: as in
+ * pc_data.
+ */
+static bool copy_data(struct job *j, bool *shrunk)
 {
-    if (j->src.st_size == 0) {
-        /* Under /proc and the like sizes are 0 and lie. Better an error than an empty copy. */
-        const ssize_t n = pc_sys_read(j->from, j->c->buffer, 1, 0);
-        if (n == 1)
-            j->r->why = "it has data although its size is 0";
-        return n == 0 ? true : fail(j->r, PC_SOURCE, "read", n < 0 ? (int)n : -EIO);
+    const struct pc_copy_config *config = j->c->config;
+    struct pc_data_file *from = j->c->files;
+    struct pc_data_file *to = from + config->sources->count;
+    const bool target = pc_handle_open(j->to);
+    const bool big = pc_data_is_big(&config->data, &j->src);
+    from[0] = (struct pc_data_file){j->from, j->source};
+    to[0] = (struct pc_data_file){j->to, j->end};
+    const unsigned from_count = big ? open_elsewhere(j, false, from) : 1;
+    const unsigned to_count = !target ? 0 : big ? open_elsewhere(j, true, to) : 1;
+    struct pc_data data = {
+        .src = &j->src,
+        .from = from,
+        .from_count = from_count,
+        .to = to,
+        .to_count = to_count,
+        .to_device = j->now.st_dev,
+    };
+    if (j->c->hand.hash)
+        pc_sums_reset(j->c->hand.hash);
+    bool good = pc_data_copy(&config->data, &data, &j->c->hand);
+    if (!good) {
+        fail(j->r, data.end, data.operation, data.err);
+        j->r->why = data.why;
     }
-    /* st_blocks counts 512 bytes (stat(2)). Compression looks like holes too: costs two lseeks. */
-    if ((uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size)
-        return copy_sparse(j);
-    return copy_range(j, 0, j->src.st_size);
-}
-
-/* The same, and its checksum where one is wanted. */
-static bool copy_and_sum(struct job *j)
-{
-    if (j->c->hash)
-        pc_sums_reset(j->c->hash);
-    if (!copy_data(j))
-        return false;
-    j->e->summed = j->c->hash;
+    *shrunk = data.shrunk;
+    j->holes = data.holes;
+    close_elsewhere(j, false, from, from_count);
+    if (!close_elsewhere(j, good, to, to_count))
+        good = false;
+    j->e->summed = good && j->c->hand.hash;
     if (j->e->summed)
-        j->e->sum = pc_sums_end(j->c->hash);
-    return true;
+        j->e->sum = pc_sums_end(j->c->hand.hash);
+    return good;
 }
 
 /* Notes that there is no copy because the source is not what it was. */
@@ -315,8 +305,9 @@ static bool fill(struct job *j, bool last_try)
     const struct pc_copy_config *config = j->c->config;
     struct stat after;
 
-    const bool copied = copy_and_sum(j);
-    if ((copied || j->r->why == SHORTER) && has_changed(j)) {
+    bool shrunk;
+    const bool copied = copy_data(j, &shrunk);
+    if ((copied || shrunk) && has_changed(j)) {
         j->r->outcome = PC_CHANGED;
         if (!copied || !last_try)
             return false;
@@ -374,13 +365,14 @@ static void open_over(struct job *j, const struct stat *there)
         return;
     const mode_t mode = pc_meta_make_mode(keep, &j->src);
     bool good = pc_sys_stat(j->to, now) == 0;
-    unify(j->c->config, target_end(j->c->config, j->e), now);
+    unify(j->c->config, j->end, now);
     good = good && is_same_file(now, there) && now->st_nlink == 1;
     if (good && keep->owner && keep->uid == 0 && now->st_uid != j->src.st_uid)
         good = pc_sys_chown(j->to, j->src.st_uid, (gid_t)-1) == 0;
     if (good && (now->st_mode & 07777 & ~mode))
         good = pc_sys_chmod(j->to, now->st_mode & mode) == 0;
-    if (good && (uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size)
+    if (good && (j->c->config->data.sparse == PC_WHEN_ALWAYS ||
+                 (uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size))
         good = pc_sys_truncate(j->to, 0) == 0; /* holes must not show what was there before */
     good = good && pc_sys_stat(j->to, now) == 0;
     if (!good)
@@ -402,7 +394,7 @@ static int make_node(struct job *j, const struct pc_entry *first)
         return err;
     }
     if (S_ISLNK(j->src.st_mode))
-        return pc_sys_symlink(j->dir, j->name, j->c->buffer);
+        return pc_sys_symlink(j->dir, j->name, j->c->hand.buffer);
     return pc_sys_mknod(j->dir, j->name,
                         (j->src.st_mode & S_IFMT) | pc_meta_make_mode(&j->c->config->keep, &j->src),
                         j->src.st_rdev);
@@ -419,6 +411,7 @@ static bool open_source(struct job *j, bool open)
     const unsigned end = pc_mounts_pick(config->sources, e->dir->seq, e->seq);
     struct pc_handle dir;
     const char *operation = "open";
+    j->source = end;
 
     int err = pc_tree_open(config->tree, e->dir, end, &dir);
     if (err)
@@ -433,8 +426,8 @@ static bool open_source(struct job *j, bool open)
     const bool other = !err && (j->src.st_mode & S_IFMT) != e->type;
     if (!err && !other && S_ISLNK(j->src.st_mode)) {
         operation = "read symbolic link";
-        err = open ? pc_sys_readlink(j->from, "", j->c->buffer, PATH_MAX)
-                   : pc_sys_readlink(dir, e->name, j->c->buffer, PATH_MAX);
+        err = open ? pc_sys_readlink(j->from, "", j->c->hand.buffer, PATH_MAX)
+                   : pc_sys_readlink(dir, e->name, j->c->hand.buffer, PATH_MAX);
     }
     pc_tree_close(e->dir, end);
     if (other || (open && (err == -ELOOP || err == -ENXIO)))
@@ -465,7 +458,7 @@ static bool open_target(struct job *j)
 {
     const struct pc_copy_config *config = j->c->config;
     if (!j->pinned)
-        j->pinned = pc_tree_open(config->tree, j->e->dir, target_end(config, j->e), &j->dir) == 0;
+        j->pinned = pc_tree_open(config->tree, j->e->dir, j->end, &j->dir) == 0;
     return j->pinned; /* pc_copy_dir() will say why not */
 }
 
@@ -543,9 +536,9 @@ static unsigned compare(struct job *j, const struct pc_entry *first)
     unsigned diffs =
         pc_compare(&config->rule, &config->keep, &j->src, &j->there, has_mtime(j, &j->there));
     if (S_ISLNK(j->src.st_mode) && !(diffs & PC_DIFF_TYPE)) {
-        char *target = j->c->buffer + PATH_MAX;
+        char *target = j->c->hand.buffer + PATH_MAX;
         if (!open_target(j) || pc_sys_readlink(j->dir, j->e->to, target, PATH_MAX) != 0 ||
-            strcmp(target, j->c->buffer) != 0)
+            strcmp(target, j->c->hand.buffer) != 0)
             diffs |= PC_DIFF_CONTENT;
     }
     /* Of names that are one file at the destination and several at the source only those of one
@@ -573,9 +566,9 @@ static bool compare_data(struct job *j, unsigned *diffs)
         return true;
     }
     if (config->forget)
-        pc_sys_forget(to);
-    n = pc_compare_data(j->from, to, j->src.st_size, j->c->buffer, config->buffer_size,
-                        config->stop, &which);
+        pc_sys_forget(to, 0, 0);
+    n = pc_compare_data(j->from, to, j->src.st_size, j->c->hand.buffer, config->data.buffer_size,
+                        config->data.stop, &which);
     pc_sys_close(&to);
     if (n < 0 && which == 0)
         return fail(j->r, PC_SOURCE, "read", n);
@@ -597,7 +590,7 @@ static bool open_there(struct job *j)
     if (!err)
         err = pc_sys_stat(j->to, &j->now);
     if (!err)
-        unify(j->c->config, target_end(j->c->config, j->e), &j->now);
+        unify(j->c->config, j->end, &j->now);
     if (!err && !is_same_file(&j->now, &j->there))
         err = -ESTALE;
     return err ? fail_target(j, "look at", err) : true;
@@ -621,6 +614,14 @@ static void close_there(struct job *j)
         pc_sys_close(&j->to);
 }
 
+/* Waits until one more may be made or changed. False if the run ends before that. */
+static bool wait_for_turn(const struct job *j)
+{
+    const struct pc_data_config *data = &j->c->config->data;
+    const int err = pc_limit_take(data->operations, 1, data->stop);
+    return err ? fail_target(j, "wait for", err) : true;
+}
+
 /* Gives what is there, and is equal but for its metadata, the metadata too. */
 static void mend(struct job *j, unsigned diffs)
 {
@@ -633,7 +634,7 @@ static void mend(struct job *j, unsigned diffs)
         !open_there(j))
         return;
     j->over = true;
-    if (apply(j) && (diffs & PC_DIFF_MTIME))
+    if (wait_for_turn(j) && apply(j) && (diffs & PC_DIFF_MTIME))
         apply_times(j);
 }
 
@@ -676,7 +677,7 @@ static bool is_due(struct job *j, const struct pc_entry *first)
                 return fail_target(j, "stat", err);
             j->exists = !err;
             j->sure = true;
-            unify(config, target_end(config, j->e), &j->there);
+            unify(config, j->end, &j->there);
             return is_due(j, first);
         }
         if (pc_compare_is_due(rule, &j->src, diffs)) {
@@ -713,7 +714,8 @@ static int remove_dir(struct job *j, const struct stat *there)
             return -EBUSY;
         }
     }
-    return pc_sweep_away(&config->sweep, j->c->owner, j->e->dir, j->dir, j->e->to, config->observe);
+    return pc_sweep_away(&config->sweep, j->c->hand.owner, j->e->dir, j->dir, j->e->to,
+                         config->observe);
 }
 
 /* Makes the entry, called j->name. */
@@ -751,17 +753,22 @@ static int replace(struct job *j, const struct pc_entry *first)
  */
 static bool make(struct job *j, const struct pc_entry *first)
 {
-    const bool at_last = j->c->config->atomic && S_ISREG(j->src.st_mode) && !first;
+    const struct pc_copy_config *config = j->c->config;
+    /* The last bytes of a big file may be there before the first: its size says nothing. */
+    const bool at_last = S_ISREG(j->src.st_mode) && !first &&
+                         (config->atomic || pc_data_is_big(&config->data, &j->src));
     int err = 0;
 
     j->name = j->e->to;
     j->over = false;
     j->holes = 0;
+    if (!wait_for_turn(j))
+        return false;
     if (!j->exists) {
         err = at_last ? make_temporary(j, first) : make_one(j, first);
         if (err == -EEXIST) { /* it has come meanwhile */
             err = pc_sys_stat_at(j->dir, j->name, &j->there);
-            unify(j->c->config, target_end(j->c->config, j->e), &j->there);
+            unify(j->c->config, j->end, &j->there);
             j->exists = j->sure = !err;
             if (j->exists && !is_due(j, first))
                 return false;
@@ -885,8 +892,7 @@ static void copy_due(struct job *j, const struct pc_entry *first)
         if (j->r->outcome != PC_CHANGED || last_try)
             break;
         close_source(j);
-        *j->r = (struct pc_result){
-            .outcome = PC_ABANDONED, .diffs = diffs, .end = target_end(config, j->e)};
+        *j->r = (struct pc_result){.outcome = PC_ABANDONED, .diffs = diffs, .end = j->end};
         if (!reopen_source(j))
             break;
     }
@@ -901,10 +907,8 @@ static bool sum_up(struct job *j, const struct pc_entry *first)
     }
     if (j->e->summed)
         return true;
-    const uint64_t bytes = j->r->bytes;
-    const bool good = (pc_handle_open(j->from) || reopen_source(j)) && copy_and_sum(j);
-    j->r->bytes = bytes;
-    return good;
+    bool shrunk;
+    return (pc_handle_open(j->from) || reopen_source(j)) && copy_data(j, &shrunk);
 }
 
 /* Adds a file that is at the destination to the list of checksums. */
@@ -912,7 +916,7 @@ static void list_sum(struct job *j, const struct pc_entry *first)
 {
     const struct pc_copy_config *config = j->c->config;
     const enum pc_outcome o = j->r->outcome;
-    if (!j->c->hash || !S_ISREG(j->src.st_mode) || (j->exists && is_left_alone(j)) ||
+    if (!j->c->hand.hash || !S_ISREG(j->src.st_mode) || (j->exists && is_left_alone(j)) ||
         (o != PC_COPIED_FILE && o != PC_COPIED_LINK && o != PC_SKIPPED && o != PC_MENDED) ||
         !sum_up(j, first))
         return;
@@ -944,12 +948,24 @@ static void copy_from(struct job *j)
         if (role == PC_LINK_MAKE) {
             first = pc_tree_first(j->e);
             j->e->mount = first->mount; /* a link across mount points gives EXDEV */
+            j->end = target_end(config, first);
         }
     }
-    j->r->end = target_end(config, j->e);
+    j->r->end = j->end;
     if (is_due(j, first))
         copy_due(j, first);
     list_sum(j, first);
+}
+
+/* Notes that there are enough threads at big files already, while others have small ones. */
+static bool is_crowded(struct job *j)
+{
+    const struct pc_data_config *data = &j->c->config->data;
+    if (!S_ISREG(j->src.st_mode) || !pc_data_is_big(data, &j->src) || !data->ranges ||
+        j->e->waited || j->c->config->observe || !pc_ranges_crowded(data->ranges))
+        return false;
+    j->r->outcome = PC_CROWDED;
+    return true;
 }
 
 void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result)
@@ -962,6 +978,7 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
     }
     struct job j = {.c = c, .e = entry, .r = result, .from = PC_HANDLE_NONE, .to = PC_HANDLE_NONE};
     entry->mount = pc_mounts_pick(config->targets, entry->dir->seq, entry->seq);
+    j.end = target_end(config, entry);
     const int err =
         pc_tree_look(config->tree, entry->dir, dir_end(config, entry->dir), entry->to, &j.there);
     if (err == PC_DIR_FAILED || (err == PC_DIR_ABSENT && config->rule.existing))
@@ -970,11 +987,11 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
     unify(config, dir_end(config, entry->dir), &j.there);
     if (err && err != -ENOENT && err != PC_DIR_ABSENT)
         fail_target(&j, "stat", err);
-    else if (open_source(&j, !j.exists && !config->observe))
+    else if (open_source(&j, !j.exists && !config->observe) && !is_crowded(&j))
         copy_from(&j);
     close_source(&j);
     if (j.pinned)
-        pc_tree_close(entry->dir, target_end(config, entry));
+        pc_tree_close(entry->dir, j.end);
 }
 /* As has_mtime(), but without a file to find out. */
 static bool has_dir_mtime(const struct pc_copy_config *config, const struct pc_dir *dir)
@@ -1075,7 +1092,7 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     }
     if (err == 0) {
         if (!dir->made)
-            pc_sweep(&config->sweep, c->owner, dir, end, to);
+            pc_sweep(&config->sweep, c->hand.owner, dir, end, to);
         if (!config->sweep_only)
             complete_dir(config, dir, to, result);
         else if (atomic_load_explicit(&dir->touched, memory_order_relaxed))

@@ -48,6 +48,12 @@ enum {
     COMPARE,
     CHECKSUM_FILE,
     CHECK_AGAINST,
+    SPLIT_SIZE,
+    REFLINK,
+    SPARSE,
+    PREALLOCATE,
+    BWLIMIT,
+    IOPS_LIMIT,
     VERSION
 };
 
@@ -144,6 +150,20 @@ static const struct {
     {FSYNC, "fsync", "WHEN",
      "make data stable: none, end (default: before exit 0),\n"
      "file (each file); files on network file systems always"},
+    {SPLIT_SIZE, "split-size", "SIZE",
+     "files above it are copied by several threads at once, in\n"
+     "ranges over all mount points (default 64M; 0: none)"},
+    {REFLINK, "reflink", "[WHEN]",
+     "share blocks of files within a file system: auto (the\n"
+     "default), always (also if WHEN is left out), never"},
+    {SPARSE, "sparse", "WHEN",
+     "make holes: auto (default: those of the source), always\n"
+     "(for zeros), never"},
+    {PREALLOCATE, "preallocate", NULL, "reserve the space of each file before its data"},
+    {BWLIMIT, "bwlimit", "RATE",
+     "bytes a second of all threads together: a number, a\n"
+     "schedule (08:00-18:00=50M,else=0), or @FILE that has one"},
+    {IOPS_LIMIT, "iops-limit", "N", "the same for entries made and blocks written"},
     {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
     {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
     {EXPLAIN, "explain", NULL,
@@ -274,16 +294,38 @@ static bool parse_keep(const char *list, bool value, struct pc_keep *keep, struc
     return true;
 }
 
-static bool parse_fsync(const char *text, enum pc_fsync *out, struct problem *p)
+/* One of three words, which stand for the values 0, 1, 2 of an enumeration. */
+static bool parse_word(const char *option, const char *const words[3], const char *text,
+                       unsigned *out, struct problem *p)
 {
-    static const char *const names[] = {"none", "end", "file"};
     for (unsigned i = 0; i < 3; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *out = (enum pc_fsync)i;
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
             return true;
         }
     }
-    return refuse(p, "--fsync takes none, end or file, not '%s'", text);
+    return refuse(p, "%s takes %s, %s or %s, not '%s'", option, words[0], words[1], words[2], text);
+}
+
+/* --reflink and --sparse. */
+static bool parse_choice(const char *option, const char *text, enum pc_when *out, struct problem *p)
+{
+    static const char *const words[] = {"auto", "always", "never"};
+    unsigned n = 0;
+    if (!parse_word(option, words, text, &n, p))
+        return false;
+    *out = (enum pc_when)n;
+    return true;
+}
+
+static bool parse_fsync(const char *text, enum pc_fsync *out, struct problem *p)
+{
+    static const char *const words[] = {"none", "end", "file"};
+    unsigned n = 0;
+    if (!parse_word("--fsync", words, text, &n, p))
+        return false;
+    *out = (enum pc_fsync)n;
+    return true;
 }
 
 /* One -m or -M: cuts its argument into paths, in place. */
@@ -368,6 +410,9 @@ static bool check_together(const struct pc_options *o, struct problem *p)
         return refuse(p, "--inplace and --atomic exclude each other");
     if (o->json && !o->explain && !o->verify_only && !o->check_against)
         return refuse(p, "--json goes with --explain, --verify-only or --check-against");
+    if (o->reflink == PC_WHEN_ALWAYS && o->sparse != PC_WHEN_AUTO)
+        return refuse(p, "--reflink=always keeps the holes of the source: it goes with "
+                         "--sparse=auto only");
     if (o->files_from && o->delete)
         return refuse(p, "--files-from and --delete exclude each other: what a list does not name "
                          "would be removed");
@@ -479,6 +524,21 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         return true;
     case FSYNC:
         return parse_fsync(optarg, &o->fsync, p);
+    case SPLIT_SIZE:
+        return parse_number("--split-size", optarg, 0, SIZE_MAX, &o->split_size, p);
+    case REFLINK:
+        return parse_choice("--reflink", optarg ? optarg : "always", &o->reflink, p);
+    case SPARSE:
+        return parse_choice("--sparse", optarg, &o->sparse, p);
+    case PREALLOCATE:
+        o->preallocate = true;
+        return true;
+    case BWLIMIT:
+        o->bwlimit = optarg;
+        return true;
+    case IOPS_LIMIT:
+        o->iops_limit = optarg;
+        return true;
     case QUEUE_SIZE:
         return parse_number("--queue-size", optarg, 2, (size_t)1 << 24, &o->queue_size, p);
     case BUFFER_SIZE:
@@ -632,6 +692,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
         .retries = 2,
         .queue_size = 8192,
         .buffer_size = (size_t)256 * 1024,
+        .split_size = (size_t)64 << 20,
         .max_size = SIZE_MAX,
         .max_delete = SIZE_MAX,
         .verify_rounds = 2,

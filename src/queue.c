@@ -285,6 +285,17 @@ int pc_queue_push(struct pc_queue *q, size_t key, void *item)
     return 0;
 }
 
+int pc_queue_try_push(struct pc_queue *q, size_t key, void *item)
+{
+    const int err = refusal(q);
+    if (err)
+        return err;
+    if (!put(q, &q->shards[key % q->count], item))
+        return -EAGAIN;
+    park_wake(&q->items, 1);
+    return 0;
+}
+
 /* Looks through all shards from *cursor on; *from is where the item was. */
 static void *find(struct pc_queue *q, size_t *cursor, struct shard **from)
 {

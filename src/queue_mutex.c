@@ -68,21 +68,33 @@ void pc_queue_free(struct pc_queue *q)
     free(q);
 }
 
-int pc_queue_push(struct pc_queue *q, size_t key, void *item)
+static int push(struct pc_queue *q, size_t key, void *item, bool wait)
 {
     struct shard *s = &q->shards[key % q->count];
     int err = 0;
     pthread_mutex_lock(&q->lock);
-    while (q->state == OPEN && s->used == q->capacity)
+    while (wait && q->state == OPEN && s->used == q->capacity)
         pthread_cond_wait(&q->room, &q->lock);
-    if (q->state == OPEN) {
+    if (q->state != OPEN) {
+        err = q->state == CLOSED ? -EPIPE : -ECANCELED;
+    } else if (s->used == q->capacity) {
+        err = -EAGAIN;
+    } else {
         s->ring[(s->first + s->used++) % q->capacity] = item;
         pthread_cond_signal(&q->items);
-    } else {
-        err = q->state == CLOSED ? -EPIPE : -ECANCELED;
     }
     pthread_mutex_unlock(&q->lock);
     return err;
+}
+
+int pc_queue_push(struct pc_queue *q, size_t key, void *item)
+{
+    return push(q, key, item, true);
+}
+
+int pc_queue_try_push(struct pc_queue *q, size_t key, void *item)
+{
+    return push(q, key, item, false);
 }
 
 /* Under lock. */

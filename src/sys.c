@@ -397,9 +397,35 @@ int pc_sys_list(struct pc_listing *l, struct pc_name *out)
     }
 }
 
-void pc_sys_forget(struct pc_handle h)
+void pc_sys_expect(struct pc_handle h, off_t at, off_t size)
 {
-    posix_fadvise(h.fd, 0, 0, POSIX_FADV_DONTNEED);
+    posix_fadvise(h.fd, at, size, POSIX_FADV_WILLNEED);
+}
+
+void pc_sys_forget(struct pc_handle h, off_t at, off_t size)
+{
+    posix_fadvise(h.fd, at, size, POSIX_FADV_DONTNEED);
+}
+
+/* The C library of Debian 12 does not know this call; its number is the same on all machines. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+bool pc_sys_is_cached(struct pc_handle h, off_t at, off_t size)
+{
+    const uint64_t range[2] = {(uint64_t)at, (uint64_t)size};
+    uint64_t pages[5] = {0}; /* the first counts those in the cache */
+    return syscall(SYS_cachestat, h.fd, range, pages, 0) == 0 && pages[0] > 0;
+}
+
+int pc_sys_write_back(struct pc_handle h, off_t at, off_t size, bool wait)
+{
+    const unsigned flags = SYNC_FILE_RANGE_WRITE |
+                           (wait ? SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER : 0U);
+    int err;
+    RETRY(err, "sync_file_range", sync_file_range(h.fd, at, size, flags));
+    return err;
 }
 
 ssize_t pc_sys_read(struct pc_handle h, void *buffer, size_t size, off_t at)
@@ -459,6 +485,13 @@ int pc_sys_clone(struct pc_handle from, struct pc_handle to)
 {
     int err;
     RETRY(err, "ioctl", ioctl(to.fd, FICLONE, from.fd));
+    return err;
+}
+
+int pc_sys_reserve(struct pc_handle h, off_t size)
+{
+    int err;
+    RETRY(err, "fallocate", fallocate(h.fd, FALLOC_FL_KEEP_SIZE, 0, size));
     return err;
 }
 

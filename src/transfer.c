@@ -44,15 +44,19 @@
 #include "pcopy/names.h"
 #include "pcopy/plan.h"
 #include "pcopy/queue.h"
+#include "pcopy/ranges.h"
 #include "pcopy/walk.h"
 
 /* Descriptors that are neither a thread's nor a directory's: standard ones, roots, a reserve. */
 #define RESERVED_FILES 24
-/* A copy thread has two files open, and for a moment three directories; a walker those. */
-#define FILES_PER_JOB    5
-#define FILES_PER_WALKER 3
-#define MAX_OPEN_DIRS    8192
-#define SHARDS           64
+/* A copy thread has for a moment three directories open, as has a walker. Its files: one on each
+ * mount point. */
+#define DIRS_PER_THREAD 3
+#define MAX_OPEN_DIRS   8192
+#define SHARDS          64
+/* A big file is copied in ranges of so many bytes: large enough that a disk or a server reads ahead
+ * and that taking one costs nothing, small enough that all threads end at about the same time. */
+#define RANGE ((size_t)8 << 20)
 
 enum pass { PASS_COPY, PASS_DELETE, PASS_VERIFY };
 
@@ -73,6 +77,7 @@ struct run {
     unsigned jobs;
     unsigned walkers;
     size_t max_dirs;
+    size_t range; /* of big files, in bytes */
     struct worker *workers;
     atomic_bool stop;
     atomic_int failure;        /* negative errno that ended the run, or 0 */
@@ -85,11 +90,12 @@ struct run {
     atomic_size_t extra;       /* those of them that the source does not have */
     atomic_bool noted;         /* that there are snapshots in the source */
 
-    /* Copy threads that have seen the end of the queue wait for the others: see work(). */
-    pthread_mutex_t lock; /* also for `queue`, which comes and goes with its pass */
-    pthread_cond_t changed;
-    unsigned drained;
-    bool started; /* all of them: `jobs` is final */
+    pthread_mutex_t lock; /* for `queue`, which comes and goes with its pass */
+    struct pc_ranges *ranges;
+    struct pc_limit *bandwidth;
+    struct pc_limit *operations;
+    struct pc_pairs pairs;
+    atomic_size_t pending; /* entries that are queued, put aside or being copied; and the walk */
 
     pthread_t monitor;
     sigset_t signals;
@@ -189,7 +195,7 @@ static void print_change(struct worker *w, const struct pc_dir *dir, const struc
         .due = r->outcome != PC_MENDED,
         .link = link,
         .target = link                    ? target
-                  : e && S_ISLNK(e->type) ? w->copier.buffer
+                  : e && S_ISLNK(e->type) ? w->copier.hand.buffer
                                           : NULL,
     };
     pc_report_change(w->run->report, &change);
@@ -225,8 +231,6 @@ static void account(struct worker *w, const struct pc_dir *dir, const struct pc_
     };
     struct run *run = w->run;
     const char *name = e ? e->name : "";
-    if (r->bytes)
-        pc_report_count(run->report, w->number, PC_COUNT_BYTES, r->bytes);
     if (r->lost)
         report_lost(run, w->number, dir, name, r);
 
@@ -265,6 +269,7 @@ static void account(struct worker *w, const struct pc_dir *dir, const struct pc_
     case PC_SKIPPED_DIR:
     case PC_ABANDONED:
     case PC_POSTPONED:
+    case PC_CROWDED:
         break;
     }
 }
@@ -273,6 +278,13 @@ static void account(struct worker *w, const struct pc_dir *dir, const struct pc_
 static bool is_counting(const struct run *run)
 {
     return run->options->max_delete_share && run->pass == PASS_COPY;
+}
+
+/* Data was written. */
+static void copied(void *owner, uint64_t bytes)
+{
+    const struct worker *w = owner;
+    pc_report_count(w->run->report, w->number, PC_COUNT_BYTES, bytes);
 }
 
 /* Something is gone that the source does not have, or would be. */
@@ -326,22 +338,36 @@ static struct pc_entry *chained(struct pc_entry *a, struct pc_entry *b)
     return a;
 }
 
+/* What is no longer pending: when it was the last, the copy threads may go. */
+static void settle(struct run *run)
+{
+    /* acq_rel: whoever comes last has seen what all others did. */
+    if (atomic_fetch_sub_explicit(&run->pending, 1, memory_order_acq_rel) == 1)
+        pc_queue_close(run->queue);
+}
+
 /* One entry to its end, and those that have waited for it: names of the same inode. */
 static void process(struct worker *w, struct pc_entry *todo)
 {
+    struct run *run = w->run;
     todo->next = NULL;
     while (todo) {
         struct pc_entry *e = todo;
         struct pc_result r;
         todo = e->next;
 
-        if (w->run->pass == PASS_DELETE) {
+        if (run->pass == PASS_DELETE) {
             finish(w, e);
             continue;
         }
         pc_copy_entry(&w->copier, e, &r);
         if (r.outcome == PC_POSTPONED)
             continue; /* another thread has it now */
+        if (r.outcome == PC_CROWDED) {
+            atomic_fetch_add_explicit(&run->pending, 1, memory_order_relaxed); /* we are, too */
+            pc_ranges_put_aside(run->ranges, e);
+            continue;
+        }
         account(w, e->dir, e, &r);
         if (!e->group) {
             finish(w, e);
@@ -351,7 +377,7 @@ static void process(struct worker *w, struct pc_entry *todo)
                            r.outcome == PC_COPIED_SPECIAL || r.outcome == PC_COPIED_LINK ||
                            r.outcome == PC_MENDED || r.outcome == PC_SKIPPED ||
                            (r.outcome == PC_CHANGED && !r.err);
-        struct pc_left left = pc_tree_leave(w->run->tree, e, there);
+        struct pc_left left = pc_tree_leave(run->tree, e, there);
         todo = chained(left.again, todo);
         while (left.done) {
             e = left.done;
@@ -359,17 +385,42 @@ static void process(struct worker *w, struct pc_entry *todo)
             finish(w, e);
         }
     }
+    settle(run);
 }
 
-/* Waits until every copy thread is here. */
-static void meet(struct run *run)
+/* An item of the queue that is no entry: it wakes a thread that can help with a big file. */
+static struct pc_entry call;
+
+static void call_helpers(void *context, unsigned count)
 {
-    pthread_mutex_lock(&run->lock);
-    if (++run->drained == run->jobs)
-        pthread_cond_broadcast(&run->changed);
-    while (!run->started || run->drained < run->jobs)
-        pthread_cond_wait(&run->changed, &run->lock);
-    pthread_mutex_unlock(&run->lock);
+    struct run *run = context;
+    /* No room means that nobody waits. */
+    for (unsigned i = 0; i < count && pc_queue_try_push(run->queue, i, &call) == 0; i++)
+        continue;
+}
+
+/*
+ * The next entry, or NULL when there are no more. A thread that finds neither small nor big files
+ * to copy waits in the queue, where entries come, and calls for help.
+ */
+static struct pc_entry *next_entry(struct worker *w)
+{
+    struct run *run = w->run;
+    struct pc_entry *e;
+    for (;;) {
+        enum pc_turn turn = PC_TURN_NONE;
+        if (pc_ranges_waiting(run->ranges)) {
+            turn = pc_ranges_turn(run->ranges, true, &w->copier.hand, &e);
+            if (turn == PC_TURN_NONE && (e = pc_queue_try_pop(run->queue, &w->cursor)))
+                turn = PC_TURN_ENTRY;
+            if (turn == PC_TURN_NONE)
+                turn = pc_ranges_turn(run->ranges, false, &w->copier.hand, &e);
+        }
+        if (turn == PC_TURN_NONE)
+            e = pc_queue_pop(run->queue, &w->cursor);
+        if (turn != PC_TURN_HELPED && e != &call)
+            return e;
+    }
 }
 
 static void *work(void *argument)
@@ -378,13 +429,12 @@ static void *work(void *argument)
     struct run *run = w->run;
     struct pc_entry *e;
 
-    while ((e = pc_queue_pop(run->queue, &w->cursor)))
+    while ((e = next_entry(w)))
         process(w, e);
 
     /* Hard-link groups with names outside of the source still hold their first entry. They can be
      * taken apart when no entry is on its way any more that might belong to one. */
-    meet(run);
-    while ((e = pc_tree_take_first(run->tree)))
+    while (atomic_load(&run->pending) == 0 && (e = pc_tree_take_first(run->tree)))
         finish(w, e);
     return NULL;
 }
@@ -425,9 +475,13 @@ static bool excludes(void *context, const struct pc_dir *dir, const char *name, 
 static int emit(void *context, struct pc_entry *entry)
 {
     struct run *run = context;
+    /* relaxed: the walk itself is pending as well. */
+    atomic_fetch_add_explicit(&run->pending, 1, memory_order_relaxed);
     const int err = pc_queue_push(run->queue, entry->dir->seq, entry);
-    if (err)
+    if (err) {
         discard(run, entry);
+        settle(run);
+    }
     return err;
 }
 
@@ -519,6 +573,23 @@ static unsigned processors(void)
     return (unsigned)CPU_COUNT(&set);
 }
 
+/* RANGE, made a multiple of what the mount points of the destination write at once. */
+static size_t choose_range(const struct run *run)
+{
+    size_t range = RANGE;
+    for (unsigned end = run->sources.count; run->targets.network && end < run->plan.ends; end++) {
+        struct pc_mount_info info;
+        char wsize[24] = "";
+        if (pc_handle_open(run->plan.roots[0].handles[end]) &&
+            pc_sys_mount_info(run->plan.roots[0].handles[end], &info) == 0)
+            pc_mounts_option(info.options, "wsize", wsize, sizeof wsize);
+        const size_t size = strtoul(wsize, NULL, 10);
+        if (size && range % size)
+            range = (range / size + 1) * size;
+    }
+    return range;
+}
+
 /*
  * How many threads, and how many directories are kept open. Where a round trip decides, many
  * threads wait at the same time; on a local disk more threads than processors only take turns.
@@ -529,6 +600,7 @@ static int choose_sizes(struct run *run)
     const struct pc_options *o = run->options;
     const unsigned local = processors() < 2 ? 2 : processors();
     run->jobs = o->jobs ? o->jobs : run->plan.network ? 64 : local;
+    run->range = choose_range(run);
     run->walkers = o->walkers ? o->walkers : run->sources.network ? 8 : 1;
 
     struct rlimit limit = {1024, 1024};
@@ -540,22 +612,24 @@ static int choose_sizes(struct run *run)
     size_t files = limit.rlim_cur > (1U << 20) ? 1U << 20 : (size_t)limit.rlim_cur;
     const size_t fixed = RESERVED_FILES + (size_t)run->plan.count * run->plan.ends +
                          run->sources.count + run->targets.count +
-                         (size_t)FILES_PER_WALKER * run->walkers;
-    if (files < fixed + FILES_PER_JOB) {
+                         (size_t)DIRS_PER_THREAD * run->walkers;
+    const size_t own = (size_t)run->sources.count + run->targets.count;
+    const size_t each = own + DIRS_PER_THREAD;
+    if (files < fixed + each) {
         pc_report_note(run->report,
                        "the limit of %llu open files is too low: this run needs %zu (ulimit -n)",
-                       (unsigned long long)limit.rlim_cur, fixed + FILES_PER_JOB);
+                       (unsigned long long)limit.rlim_cur, fixed + each);
         return -EMFILE;
     }
     files -= fixed;
-    if (run->jobs > files / FILES_PER_JOB) {
-        const unsigned fit = (unsigned)(files / FILES_PER_JOB);
+    if (run->jobs > files / each) {
+        const unsigned fit = (unsigned)(files / each);
         pc_report_note(run->report, "the limit of %llu open files allows %u copy threads, not %u",
                        (unsigned long long)limit.rlim_cur, fit, run->jobs);
         run->jobs = fit;
     }
     /* What the files of the copy threads leave over, plus the walkers' directories. */
-    const size_t dirs = files - (size_t)2 * run->jobs + (size_t)FILES_PER_WALKER * run->walkers;
+    const size_t dirs = files - own * run->jobs + (size_t)DIRS_PER_THREAD * run->walkers;
     run->max_dirs = dirs < MAX_OPEN_DIRS ? dirs : MAX_OPEN_DIRS;
     return 0;
 }
@@ -590,11 +664,25 @@ static void configure(struct run *run)
         .inplace = o->inplace && !verify,
         .atomic = o->atomic || verify,
         .retries = o->retries,
-        .buffer_size = o->buffer_size,
+        .data =
+            {
+                .buffer_size = o->buffer_size,
+                .split_size = o->split_size ? o->split_size : UINT64_MAX,
+                .range = run->range,
+                .reflink = o->reflink,
+                .sparse = o->sparse,
+                .reserve = o->preallocate,
+                .network = run->sources.network && run->targets.network,
+                .ranges = run->ranges,
+                .bandwidth = run->bandwidth,
+                .operations = run->operations,
+                .pairs = &run->pairs,
+                .stop = &run->stop,
+                .copied = copied,
+            },
         .granularity = run->granularity,
         .precious = run->plan.above,
         .precious_count = run->plan.above_count,
-        .stop = &run->stop,
         .sweep =
             {
                 .tree = run->tree,
@@ -638,11 +726,11 @@ static int prepare(struct run *run)
     if (!err)
         err = pc_queue_new(&queue, SHARDS, o->queue_size, run->plan.network);
     if (!err)
+        err = pc_ranges_new(&run->ranges, run->jobs, call_helpers, run);
+    if (!err)
         err = pc_walk_new(&run->walk, run->tree, &run->sources, o->one_file_system, &events);
     pthread_mutex_lock(&run->lock);
     run->queue = queue;
-    run->drained = 0;
-    run->started = false;
     if (queue && atomic_load(&run->stop)) /* before there was a queue to cancel */
         pc_queue_cancel(queue);
     pthread_mutex_unlock(&run->lock);
@@ -657,6 +745,7 @@ static int prepare(struct run *run)
 static void clean_up(struct run *run)
 {
     pc_walk_free(run->walk);
+    pc_ranges_free(run->ranges);
     pthread_mutex_lock(&run->lock);
     pc_queue_free(run->queue);
     run->queue = NULL;
@@ -664,12 +753,13 @@ static void clean_up(struct run *run)
     pc_tree_free(run->tree);
     free(run->workers);
     run->walk = NULL;
+    run->ranges = NULL;
     run->tree = NULL;
     run->workers = NULL;
 }
 
 /* Starts copy threads, as many as can be had. */
-static int start_workers(struct run *run)
+static int start_workers(struct run *run, unsigned *started)
 {
     const unsigned wanted = run->jobs;
     unsigned n = 0;
@@ -691,11 +781,7 @@ static int start_workers(struct run *run)
     if (n && n < wanted)
         pc_report_note(run->report, "only %u of %u copy threads could be started: %s", n, wanted,
                        strerror(-err));
-    pthread_mutex_lock(&run->lock);
-    run->jobs = n;
-    run->started = true;
-    pthread_cond_broadcast(&run->changed);
-    pthread_mutex_unlock(&run->lock);
+    *started = n;
     return n ? 0 : err;
 }
 
@@ -773,15 +859,22 @@ static void end_walkers(struct run *run, const pthread_t *threads, unsigned coun
         pthread_join(threads[i], NULL);
 }
 
-static void end_workers(struct run *run)
+static void end_workers(struct run *run, unsigned count)
 {
     size_t cursor = 0;
     struct pc_entry *e;
-    for (unsigned i = 0; i < run->jobs && run->started; i++) {
+    for (unsigned i = 0; i < count; i++) {
         pthread_join(run->workers[i].thread, NULL);
         pc_copier_free(&run->workers[i].copier);
     }
-    while ((e = pc_queue_try_pop(run->queue, &cursor))) /* the run was stopped */
+    /* What is left when the run was stopped. */
+    while ((e = pc_queue_try_pop(run->queue, &cursor))) {
+        if (e != &call)
+            discard(run, e);
+    }
+    while (pc_ranges_turn(run->ranges, false, NULL, &e) == PC_TURN_ENTRY)
+        discard(run, e);
+    while ((e = pc_tree_take_first(run->tree)))
         discard(run, e);
 }
 
@@ -811,20 +904,22 @@ static int flush(struct run *run)
 static int make_pass(struct run *run, enum pass pass)
 {
     pthread_t walkers[PC_MAX_WALKERS];
+    unsigned working = 0;
     run->pass = pass;
+    atomic_init(&run->pending, 1);
     int err = prepare(run);
     if (!err) {
         err = feed_roots(run, true);
         const unsigned walking = start_walkers(run, walkers);
         if (!err)
-            err = start_workers(run);
+            err = start_workers(run, &working);
         if (!err)
             err = feed_roots(run, false);
         if (err && err != -ECANCELED)
             stop(run, err);
         end_walkers(run, walkers, walking);
-        pc_queue_close(run->queue);
-        end_workers(run);
+        settle(run);
+        end_workers(run, working);
         err = atomic_load(&run->failure);
     }
     clean_up(run);
@@ -921,6 +1016,12 @@ static enum pc_status open_all(struct run *run)
 {
     const struct pc_options *o = run->options;
     char problem[1024];
+    if ((o->bwlimit && pc_limit_new(&run->bandwidth, o->bwlimit, problem, sizeof problem) != 0) ||
+        (o->iops_limit &&
+         pc_limit_new(&run->operations, o->iops_limit, problem, sizeof problem) != 0)) {
+        pc_report_note(run->report, "%s", problem);
+        return PC_STATUS_USAGE;
+    }
     if (o->files_from &&
         pc_names_read(&run->names, o->files_from, o->nul, problem, sizeof problem) != 0) {
         pc_report_note(run->report, "%s", problem);
@@ -1066,7 +1167,6 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
 
     umask(0); /* modes are given as they shall be; o->keep.umask has the user's */
     pthread_mutex_init(&run.lock, NULL);
-    pthread_cond_init(&run.changed, NULL);
     const struct pc_report_config report = {
         .threads = walker_slot(&run) + 1,
         .quiet = o->quiet,
@@ -1085,13 +1185,14 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
     if (run.sums) /* the run did not get to its end */
         pc_sums_abandon(run.sums);
     pc_plan_free(&run.plan);
+    pc_limit_free(run.bandwidth);
+    pc_limit_free(run.operations);
     pc_names_free(run.names);
     pc_mounts_close(&run.targets);
     pc_mounts_close(&run.sources);
     pc_report_free(run.report);
     free(run.granularity);
     free(run.lost);
-    pthread_cond_destroy(&run.changed);
     pthread_mutex_destroy(&run.lock);
     return status;
 }

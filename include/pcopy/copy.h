@@ -14,16 +14,18 @@
 #include <stdint.h>
 
 #include "pcopy/compare.h"
+#include "pcopy/data.h"
 #include "pcopy/meta.h"
 #include "pcopy/mounts.h"
 #include "pcopy/sweep.h"
 #include "pcopy/tree.h"
 
-/* What all copiers of a run share; read-only but for `stop` and `granularity`. */
+/* What all copiers of a run share; read-only but for `granularity` and what `data` says. */
 struct pc_copy_config {
     struct pc_tree *tree;
     const struct pc_mounts *sources; /* the first ends of the tree ... */
     const struct pc_mounts *targets; /* ... and those behind them */
+    struct pc_data_config data;
     struct pc_keep keep;
     struct pc_rule rule;
     struct pc_sweep sweep;          /* of directories that are complete */
@@ -37,19 +39,16 @@ struct pc_copy_config {
     bool inplace;                /* an existing file is written over */
     bool atomic;                 /* a new file too gets its name when it is complete */
     unsigned retries;            /* of a file that changes while it is read */
-    size_t buffer_size;          /* bytes */
     atomic_llong *granularity;   /* of times on each end, in ns; 0 as long as it is not known */
     const struct stat *precious; /* directories that a source is in or below: not to be removed */
     unsigned precious_count;
-    const atomic_bool *stop; /* files in flight end at the next block */
 };
 
 /* One per copy thread. */
 struct pc_copier {
     const struct pc_copy_config *config;
-    void *owner; /* passed on to the events of `sweep` */
-    char *buffer;
-    struct pc_sums_hash *hash; /* if there are `sums` to be written */
+    struct pc_hand hand;        /* its owner is passed on to the events of `sweep` as well */
+    struct pc_data_file *files; /* of a big file: one on each mount point, of the source first */
 };
 
 enum pc_outcome {
@@ -66,11 +65,11 @@ enum pc_outcome {
     PC_FAILED,      /* `err`, `operation` and `end` say how; `why` if errno does not */
     PC_ABANDONED,   /* nothing was done: the run ends, or its directory is not to be had */
     PC_POSTPONED,   /* the entry now belongs to its hard-link group */
+    PC_CROWDED,     /* nothing was done: pc_ranges_put_aside() */
 };
 
 struct pc_result {
     enum pc_outcome outcome;
-    uint64_t bytes;        /* of data written */
     unsigned diffs;        /* pc_diff bits: what was, or would be, set right */
     unsigned lost;         /* pc_lost bits */
     int err;               /* negative errno */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "pcopy/compare.h"
+#include "pcopy/data.h"
 #include "pcopy/filter.h"
 #include "pcopy/meta.h"
 
@@ -38,9 +39,12 @@ struct pc_options {
     const char *check_against; /* list to check `target` against, in place of copying; or NULL */
     size_t min_size;           /* bytes; the filter knows */
     size_t max_size;
-    size_t max_delete;  /* deletions; SIZE_MAX: any number */
-    size_t queue_size;  /* entries */
-    size_t buffer_size; /* bytes, per copy thread */
+    size_t max_delete;   /* deletions; SIZE_MAX: any number */
+    size_t queue_size;   /* entries */
+    size_t buffer_size;  /* bytes, per copy thread */
+    size_t split_size;   /* bytes; 0: no file is split */
+    const char *bwlimit; /* as pc_limit_new() takes them, or NULL */
+    const char *iops_limit;
     unsigned source_count;
     unsigned jobs;             /* 0: to be chosen by file system */
     unsigned walkers;          /* 0: likewise */
@@ -48,6 +52,8 @@ struct pc_options {
     unsigned max_delete_share; /* no deletion if they are more than so many percent; 0: any share */
     unsigned verify_rounds;    /* at most */
     enum pc_fsync fsync;
+    enum pc_when reflink;
+    enum pc_when sparse;
     struct pc_keep keep; /* with the ids and the umask of the process */
     struct pc_rule rule; /* which existing files are due */
     bool into;           /* sources land inside the target: -t, or several of them */
@@ -61,6 +67,7 @@ struct pc_options {
     bool keep_dirlinks; /* take symbolic links to directories at the destination for directories */
     bool inplace;       /* write over existing files */
     bool atomic;        /* new files under a temporary name first */
+    bool preallocate;   /* space is reserved before data */
     bool delete;        /* at the destination, what the source does not have */
     bool delete_excluded; /* and what the filter excludes */
     bool observe;         /* -n or --verify-only: nothing is changed */

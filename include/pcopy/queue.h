@@ -38,6 +38,12 @@ void pc_queue_free(struct pc_queue *q);
 int pc_queue_push(struct pc_queue *q, size_t key, void *item);
 
 /*
+ * The same without waiting: -EAGAIN if the shard is full. For consumers, who would wait for
+ * themselves.
+ */
+int pc_queue_try_push(struct pc_queue *q, size_t key, void *item);
+
+/*
  * Takes an item, which is then the caller's; waits while there is none. `cursor` is where the
  * caller's search starts: its own variable, set to a different number for each consumer and not
  * touched afterwards. Returns NULL when the queue is closed and empty, or canceled.

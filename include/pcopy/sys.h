@@ -178,11 +178,24 @@ int pc_sys_list_from(struct pc_listing *l, off_t from);
 int pc_sys_list(struct pc_listing *l, struct pc_name *out);
 
 /*
- * Lets go of what is cached of an open file's data, so that the next read asks the disk or the
- * server (POSIX_FADV_DONTNEED: pages that are not written back yet stay, posix_fadvise(2)). It is
- * advice: nothing tells whether it was taken.
+ * Advice on the page cache for `size` bytes at `at` (0: all that follow); nothing tells whether it
+ * was taken. Expect: they will be read soon. Forget: what is cached may go, so that the next read
+ * asks the disk or the server (pages that are not written back yet stay, posix_fadvise(2)).
  */
-void pc_sys_forget(struct pc_handle h);
+void pc_sys_expect(struct pc_handle h, off_t at, off_t size);
+void pc_sys_forget(struct pc_handle h, off_t at, off_t size);
+
+/*
+ * True if some of these bytes are known to be cached (cachestat(2), Linux 6.5; not on every file
+ * system).
+ */
+bool pc_sys_is_cached(struct pc_handle h, off_t at, off_t size);
+
+/*
+ * Starts writing cached data back, or with `wait` returns when it is written: to the device or
+ * server, where it need not be stable yet (sync_file_range(2)). Says nothing about metadata.
+ */
+int pc_sys_write_back(struct pc_handle h, off_t at, off_t size, bool wait);
 
 /* Reads `size` bytes at `at`; fewer only at the end of the file. Returns the count. */
 ssize_t pc_sys_read(struct pc_handle h, void *buffer, size_t size, off_t at);
@@ -205,6 +218,12 @@ ssize_t pc_sys_copy_range(struct pc_handle from, off_t from_at, struct pc_handle
 
 /* Makes `to` share the blocks of `from`: FICLONE of ioctl_ficlone(2). */
 int pc_sys_clone(struct pc_handle from, struct pc_handle to);
+
+/*
+ * Reserves space for the first `size` bytes without changing the size of the file
+ * (FALLOC_FL_KEEP_SIZE, fallocate(2)). -EOPNOTSUPP where that cannot be done, as on NFS.
+ */
+int pc_sys_reserve(struct pc_handle h, off_t size);
 
 /* Sets the size of an open file. */
 int pc_sys_truncate(struct pc_handle h, off_t size);

@@ -93,6 +93,7 @@ struct pc_entry {
     unsigned mount;         /* which mount point its data went to */
     bool renewed;           /* what is at the destination was not there before */
     mode_t type;            /* S_IFMT bits as listed, 0 if unknown */
+    bool waited;            /* it was put aside once (ranges.h) */
     bool summed;            /* `sum` is that of its data */
     struct pc_sum sum;
     char name[];
