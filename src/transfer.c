@@ -522,14 +522,25 @@ static void *walk(void *argument)
 
 #define MONITOR_ENDS SIGRTMIN
 
+/* What was wrong with the file of a limit when it was last looked at. */
+static void note_limits(struct run *run)
+{
+    char text[512];
+    while (pc_limit_note(run->bandwidth, text, sizeof text) ||
+           pc_limit_note(run->operations, text, sizeof text))
+        pc_report_note(run->report, "%s", text);
+}
+
 static void *monitor(void *argument)
 {
     struct run *run = argument;
     const struct timespec tenth = {.tv_nsec = 100L * 1000 * 1000};
     const bool progress = pc_report_has_progress(run->report);
+    const bool ticks = progress || run->bandwidth || run->operations;
     for (;;) {
         const int number =
-            progress ? sigtimedwait(&run->signals, NULL, &tenth) : sigwaitinfo(&run->signals, NULL);
+            ticks ? sigtimedwait(&run->signals, NULL, &tenth) : sigwaitinfo(&run->signals, NULL);
+        note_limits(run);
         if (number == MONITOR_ENDS)
             return NULL;
         if (number > 0) {
@@ -1011,17 +1022,25 @@ static bool open_mounts(struct run *run, struct pc_mounts *m, const struct pc_mo
     return err == 0;
 }
 
+/* Makes the limit of an option, if that was given. */
+static bool set_limit(struct run *run, const char *option, const char *text, struct pc_limit **out)
+{
+    char problem[512];
+    const int err = text ? pc_limit_new(out, text, problem, sizeof problem) : 0;
+    if (err)
+        pc_report_note(run->report, "%s: %s", option, problem);
+    return !err;
+}
+
 /* Opens what the operands name, or says why not. */
 static enum pc_status open_all(struct run *run)
 {
     const struct pc_options *o = run->options;
     char problem[1024];
-    if ((o->bwlimit && pc_limit_new(&run->bandwidth, o->bwlimit, problem, sizeof problem) != 0) ||
-        (o->iops_limit &&
-         pc_limit_new(&run->operations, o->iops_limit, problem, sizeof problem) != 0)) {
-        pc_report_note(run->report, "%s", problem);
+
+    if (!set_limit(run, "--bwlimit", o->bwlimit, &run->bandwidth) ||
+        !set_limit(run, "--iops-limit", o->iops_limit, &run->operations))
         return PC_STATUS_USAGE;
-    }
     if (o->files_from &&
         pc_names_read(&run->names, o->files_from, o->nul, problem, sizeof problem) != 0) {
         pc_report_note(run->report, "%s", problem);
