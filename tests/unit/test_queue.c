@@ -103,6 +103,25 @@ static void canceled_keeps_what_is_left(void **state)
     pc_queue_free(q);
 }
 
+static void trying_does_not_wait(void **state)
+{
+    (void)state;
+    struct pc_queue *q = make(2, 4, false);
+    size_t cursor = 0;
+    assert_int_equal(pc_queue_try_push(q, 1, number(1)), 0);
+    assert_int_equal(pc_queue_try_push(q, 1, number(2)), 0);
+    assert_int_equal(pc_queue_try_push(q, 1, number(3)), -EAGAIN);
+    assert_int_equal(pc_queue_try_push(q, 0, number(4)), 0);
+    assert_ptr_equal(pc_queue_pop(q, &cursor), number(4));
+    assert_ptr_equal(pc_queue_pop(q, &cursor), number(1));
+    pc_queue_close(q);
+    assert_int_equal(pc_queue_try_push(q, 1, number(5)), -EPIPE);
+    pc_queue_cancel(q);
+    assert_int_equal(pc_queue_try_push(q, 1, number(5)), -ECANCELED);
+    assert_ptr_equal(pc_queue_try_pop(q, &cursor), number(2));
+    pc_queue_free(q);
+}
+
 /* --- threads --- */
 
 struct blocked {
@@ -310,6 +329,7 @@ int main(void)
         cmocka_unit_test(without_spread_stays_with_a_key),
         cmocka_unit_test(closed_gives_what_is_left_then_nothing),
         cmocka_unit_test(canceled_keeps_what_is_left),
+        cmocka_unit_test(trying_does_not_wait),
         cmocka_unit_test(full_blocks_until_there_is_room),
         cmocka_unit_test(full_returns_on_cancel_and_close),
         cmocka_unit_test(empty_blocks_until_an_item_comes),
