@@ -8,7 +8,7 @@ with_own_mounts
 
 make_sources() {
     mkdir -p "$1/dir"
-    make_file "$1/small" 5000
+    make_file "$1/small" 50000 # auto shares from 32 KiB on
     make_file "$1/dir/medium" 300001
     make_file "$1/dir/big" 9000011
     make_sparse "$1/sparse" 30000000 0 8000001 20000000
