@@ -314,16 +314,13 @@ static bool fill(struct job *j, bool last_try)
     }
     if (!copied)
         return false;
-    int err = j->over ? pc_sys_truncate(j->to, j->src.st_size) : 0;
-    if (err)
-        return fail_target(j, "set size of", err);
     if (j->holes >= HOLES_MISSED && pc_sys_stat(j->to, &after) == 0 &&
         (uint64_t)after.st_blocks * 512 >= (uint64_t)j->src.st_size)
         j->r->lost |= PC_LOST_HOLES;
     if (!apply(j))
         return false;
     if (config->fsync) {
-        err = pc_sys_fsync(j->to);
+        const int err = pc_sys_fsync(j->to);
         if (err)
             return fail_target(j, "flush", err);
     }
@@ -371,9 +368,12 @@ static void open_over(struct job *j, const struct stat *there)
         good = pc_sys_chown(j->to, j->src.st_uid, (gid_t)-1) == 0;
     if (good && (now->st_mode & 07777 & ~mode))
         good = pc_sys_chmod(j->to, now->st_mode & mode) == 0;
-    if (good && (j->c->config->data.sparse == PC_WHEN_ALWAYS ||
-                 (uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size))
-        good = pc_sys_truncate(j->to, 0) == 0; /* holes must not show what was there before */
+    /* Holes must not show what was there before. And to cut a file whose blocks are shared already
+     * would unshare its last one. */
+    const bool holes = j->c->config->data.sparse == PC_WHEN_ALWAYS ||
+                       (uint64_t)j->src.st_blocks * 512 < (uint64_t)j->src.st_size;
+    if (good && (holes || now->st_size > j->src.st_size))
+        good = pc_sys_truncate(j->to, holes ? 0 : j->src.st_size) == 0;
     good = good && pc_sys_stat(j->to, now) == 0;
     if (!good)
         pc_sys_close(&j->to);
