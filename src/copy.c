@@ -43,7 +43,9 @@ struct job {
     struct stat src;
     struct stat there; /* what has the name at the destination, if it `exists` */
     bool exists;
-    bool sure;             /* that this is so now, not only in a listing */
+    bool sure;   /* that this is so now, not only in a listing */
+    bool joined; /* its hard-link group, whose first is `first` if it is there */
+    const struct pc_entry *first;
     bool pinned;           /* `dir` is */
     struct pc_handle from; /* the source, unless a look was enough */
     struct pc_handle dir;  /* the destination directory, for open_target() to open */
@@ -94,7 +96,7 @@ static bool fail(struct pc_result *r, unsigned end, const char *operation, int e
 static bool fail_source(struct pc_result *r, const char *operation, int err)
 {
     fail(r, PC_SOURCE, operation, err);
-    if (err == -ENOENT || err == -ESTALE)
+    if (err == -ENOENT)
         r->outcome = PC_VANISHED;
     return false;
 }
@@ -457,9 +459,13 @@ static bool reopen_source(struct job *j)
 static bool open_target(struct job *j)
 {
     const struct pc_copy_config *config = j->c->config;
-    if (!j->pinned)
-        j->pinned = pc_tree_open(config->tree, j->e->dir, j->end, &j->dir) == 0;
-    return j->pinned; /* pc_copy_dir() will say why not */
+    if (j->pinned)
+        return true;
+    const int err = pc_tree_open(config->tree, j->e->dir, j->end, &j->dir);
+    j->pinned = err == 0;
+    if (err && err != PC_DIR_FAILED && err != PC_DIR_ABSENT) /* pc_copy_dir() will say why */
+        fail_target(j, "open the directory of", err);
+    return j->pinned;
 }
 
 /*
@@ -887,7 +893,7 @@ static void copy_due(struct job *j, const struct pc_entry *first)
     if ((!pc_handle_open(j->from) && !reopen_source(j)) || !open_target(j))
         return;
     for (unsigned tries = 0; make(j, first); tries++) {
-        const bool last_try = tries >= config->retries;
+        const bool last_try = tries >= config->retry.tries;
         complete(j, first, last_try);
         if (j->r->outcome != PC_CHANGED || last_try)
             break;
@@ -923,19 +929,21 @@ static void list_sum(struct job *j, const struct pc_entry *first)
     char *path = pc_tree_path(j->e->dir, PC_RELATIVE, j->e->to);
     const int err = path ? pc_sums_add(config->sums, j->e->sum, path) : -ENOMEM;
     free(path);
-    if (err)
+    if (err) {
+        char *text = j->c->hand.buffer;
         fail(j->r, PC_SOURCE, "list the checksum of", err);
+        j->r->why = strerror_r(-err, text, j->c->config->data.buffer_size); /* not to be retried */
+    }
 }
 
 /* An entry that is not a directory and whose source is known. */
 static void copy_from(struct job *j)
 {
     const struct pc_copy_config *config = j->c->config;
-    const struct pc_entry *first = NULL;
 
     if (config->filter && pc_filter_excludes_attributes(config->filter, &j->src))
         return;
-    if (config->keep.links && j->src.st_nlink > 1) {
+    if (config->keep.links && j->src.st_nlink > 1 && !j->joined) {
         const int role = pc_tree_join(config->tree, j->e, &j->src);
         if (role < 0) {
             fail(j->r, PC_SOURCE, "note the hard links of", role);
@@ -945,16 +953,17 @@ static void copy_from(struct job *j)
             j->r->outcome = PC_POSTPONED;
             return;
         }
+        j->joined = true;
         if (role == PC_LINK_MAKE) {
-            first = pc_tree_first(j->e);
-            j->e->mount = first->mount; /* a link across mount points gives EXDEV */
-            j->end = target_end(config, first);
+            j->first = pc_tree_first(j->e);
+            j->e->mount = j->first->mount; /* a link across mount points gives EXDEV */
+            j->end = target_end(config, j->first);
         }
     }
     j->r->end = j->end;
-    if (is_due(j, first))
-        copy_due(j, first);
-    list_sum(j, first);
+    if (is_due(j, j->first))
+        copy_due(j, j->first);
+    list_sum(j, j->first);
 }
 
 /* Notes that there are enough threads at big files already, while others have small ones. */
@@ -968,6 +977,55 @@ static bool is_crowded(struct job *j)
     return true;
 }
 
+/*
+ * Looks for the entry at the destination: in what a listing has said, or after a failure, which may
+ * have left something there, by asking. False if there is nothing more to do.
+ */
+static bool look_for(struct job *j, bool again)
+{
+    const struct pc_copy_config *config = j->c->config;
+    const struct pc_dir *dir = j->e->dir;
+    unsigned end = j->end;
+    int err;
+    if (again) {
+        if (!open_target(j))
+            return false;
+        err = pc_sys_stat_now(j->dir, j->e->to, &j->there);
+        j->sure = true;
+    } else {
+        end = dir_end(config, dir);
+        err = pc_tree_look(config->tree, j->e->dir, end, j->e->to, &j->there);
+        if (err == PC_DIR_FAILED || (err == PC_DIR_ABSENT && config->rule.existing))
+            return false; /* pc_copy_dir() will say why */
+    }
+    j->exists = !err;
+    unify(config, end, &j->there);
+    return !err || err == -ENOENT || err == PC_DIR_ABSENT || fail_target(j, "stat", err);
+}
+
+/* Lets go of what a try has opened. */
+static void close_job(struct job *j)
+{
+    close_source(j);
+    if (j->pinned)
+        pc_tree_close(j->e->dir, j->end);
+    j->pinned = false;
+}
+
+/* True if the entry is to be tried again, after a while. */
+static bool is_passing(const struct job *j, unsigned *tried)
+{
+    const struct pc_copy_config *config = j->c->config;
+    const struct pc_result *r = j->r;
+    if (r->outcome != PC_FAILED || r->why || !pc_retry_again(&config->retry, r->err, tried))
+        return false;
+    if (r->err == -ESTALE) {
+        pc_tree_forget(config->tree, j->e->dir, j->source);
+        pc_tree_forget(config->tree, j->e->dir, j->end);
+    }
+    return true;
+}
+
 void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result *result)
 {
     const struct pc_copy_config *config = c->config;
@@ -977,22 +1035,18 @@ void pc_copy_entry(struct pc_copier *c, struct pc_entry *entry, struct pc_result
         return;
     }
     struct job j = {.c = c, .e = entry, .r = result, .from = PC_HANDLE_NONE, .to = PC_HANDLE_NONE};
+    unsigned tried = 0;
     entry->mount = pc_mounts_pick(config->targets, entry->dir->seq, entry->seq);
     j.end = target_end(config, entry);
-    const int err =
-        pc_tree_look(config->tree, entry->dir, dir_end(config, entry->dir), entry->to, &j.there);
-    if (err == PC_DIR_FAILED || (err == PC_DIR_ABSENT && config->rule.existing))
-        return; /* pc_copy_dir() will say why */
-    j.exists = !err;
-    unify(config, dir_end(config, entry->dir), &j.there);
-    if (err && err != -ENOENT && err != PC_DIR_ABSENT)
-        fail_target(&j, "stat", err);
-    else if (open_source(&j, !j.exists && !config->observe) && !is_crowded(&j))
-        copy_from(&j);
-    close_source(&j);
-    if (j.pinned)
-        pc_tree_close(entry->dir, j.end);
+    do {
+        *result = (struct pc_result){.outcome = PC_ABANDONED};
+        if (look_for(&j, tried > 0) && open_source(&j, !j.exists && !config->observe) &&
+            !is_crowded(&j))
+            copy_from(&j);
+        close_job(&j);
+    } while (is_passing(&j, &tried));
 }
+
 /* As has_mtime(), but without a file to find out. */
 static bool has_dir_mtime(const struct pc_copy_config *config, const struct pc_dir *dir)
 {
@@ -1045,6 +1099,11 @@ static void complete_dir(const struct pc_copy_config *config, struct pc_dir *dir
     const char *operation = "look at";
     int err = 0;
 
+    if (config->sweep_only) {
+        if (atomic_load_explicit(&dir->touched, memory_order_relaxed))
+            set_dir_times(config, dir, to, r);
+        return;
+    }
     if ((keep.acl || keep.xattr) && !dir->unread) {
         err = pc_tree_open(config->tree, dir, source, &from);
         if (err) {
@@ -1093,10 +1152,13 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     if (err == 0) {
         if (!dir->made)
             pc_sweep(&config->sweep, c->hand.owner, dir, end, to);
-        if (!config->sweep_only)
+        const struct pc_result before = *result;
+        unsigned tried = 0;
+        do {
+            *result = before;
             complete_dir(config, dir, to, result);
-        else if (atomic_load_explicit(&dir->touched, memory_order_relaxed))
-            set_dir_times(config, dir, to, result);
+        } while (result->outcome == PC_FAILED &&
+                 pc_retry_again(&config->retry, result->err, &tried));
         pc_tree_close(dir, end);
     }
     if (dir->error) /* whoever came upon it */

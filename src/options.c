@@ -25,6 +25,8 @@ enum {
     INPLACE,
     ATOMIC,
     RETRIES,
+    RETRY_WAIT,
+    ON_FULL,
     STRICT,
     EXCLUDE,
     INCLUDE,
@@ -100,7 +102,15 @@ static const struct {
      "for a directory"},
     {INPLACE, "inplace", NULL, "write over existing files instead of replacing them"},
     {ATOMIC, "atomic", NULL, "new files too get their names when they are complete"},
-    {RETRIES, "retries", "N", "of a file that changes while it is read (default 2)"},
+    {RETRIES, "retries", "N",
+     "of what fails for a reason that may pass, or changes\n"
+     "while it is read (default 2)"},
+    {RETRY_WAIT, "retry-wait", "SECONDS",
+     "before trying again; then twice as long each time\n"
+     "(default 1)"},
+    {ON_FULL, "on-full", "WHAT",
+     "if the destination is full: stop (default), wait for\n"
+     "room, or skip what does not fit"},
     {EXCLUDE, "exclude", "PATTERN",
      "leave out what matches, in rsync's patterns; the first\n"
      "match of these four options decides"},
@@ -328,6 +338,16 @@ static bool parse_fsync(const char *text, enum pc_fsync *out, struct problem *p)
     return true;
 }
 
+static bool parse_on_full(const char *text, enum pc_on_full *out, struct problem *p)
+{
+    static const char *const words[] = {"stop", "wait", "skip"};
+    unsigned n = 0;
+    if (!parse_word("--on-full", words, text, &n, p))
+        return false;
+    *out = (enum pc_on_full)n;
+    return true;
+}
+
 /* One -m or -M: cuts its argument into paths, in place. */
 static bool parse_mounts(char letter, char *list, struct pc_mount_list *mounts, struct problem *p)
 {
@@ -522,6 +542,13 @@ static bool take(int id, struct pc_options *o, struct problem *p)
             return false;
         o->retries = (unsigned)n;
         return true;
+    case RETRY_WAIT:
+        if (!parse_number("--retry-wait", optarg, 0, 3600, &n, p))
+            return false;
+        o->retry_wait = (unsigned)n;
+        return true;
+    case ON_FULL:
+        return parse_on_full(optarg, &o->on_full, p);
     case FSYNC:
         return parse_fsync(optarg, &o->fsync, p);
     case SPLIT_SIZE:
@@ -690,6 +717,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
                  .gid = getegid()},
         .fsync = PC_FSYNC_END,
         .retries = 2,
+        .retry_wait = 1,
         .queue_size = 8192,
         .buffer_size = (size_t)256 * 1024,
         .split_size = (size_t)64 << 20,

@@ -397,6 +397,16 @@ static void summary(const struct pc_report *r)
     if (n[PC_COUNT_MENDED] || n[PC_COUNT_DELETED] || n[PC_COUNT_DIFFERS])
         printf("%llu mended, %llu deleted, %llu found to differ\n", n[PC_COUNT_MENDED],
                n[PC_COUNT_DELETED], n[PC_COUNT_DIFFERS]);
+    const unsigned long long *retries = n + PC_COUNT_RETRIES;
+    const unsigned long long *failed = n + PC_COUNT_FAILED;
+    const unsigned long long again =
+        retries[PC_ERROR_PASSING] + retries[PC_ERROR_STALE] + retries[PC_ERROR_FULL];
+    if (n[PC_COUNT_ERRORS] || again)
+        printf("tried again: %llu I/O, %llu stale, %llu full; failed: %llu I/O, %llu stale, "
+               "%llu full, %llu denied, %llu other\n",
+               retries[PC_ERROR_PASSING], retries[PC_ERROR_STALE], retries[PC_ERROR_FULL],
+               failed[PC_ERROR_PASSING], failed[PC_ERROR_STALE], failed[PC_ERROR_FULL],
+               failed[PC_ERROR_DENIED], failed[PC_ERROR_LASTING]);
     printf("%.2f seconds, %.0f files/s, %s/s\n", seconds, (double)copied(r) / span,
            bytes_text((double)bytes / span, rate, sizeof rate));
 }

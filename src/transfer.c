@@ -95,6 +95,8 @@ struct run {
     struct pc_limit *bandwidth;
     struct pc_limit *operations;
     struct pc_pairs pairs;
+    struct pc_retry retry;
+    atomic_bool waits;     /* for room; that was said */
     atomic_size_t pending; /* entries that are queued, put aside or being copied; and the walk */
 
     pthread_t monitor;
@@ -115,6 +117,18 @@ static unsigned walker_slot(const struct run *run)
     return run->options->jobs ? run->options->jobs : PC_MAX_JOBS;
 }
 
+/* Ends the run early; the first reason counts. */
+static void stop(struct run *run, int failure)
+{
+    int none = 0;
+    atomic_compare_exchange_strong(&run->failure, &none, failure);
+    atomic_store_explicit(&run->stop, true, memory_order_relaxed);
+    pthread_mutex_lock(&run->lock);
+    if (run->queue)
+        pc_queue_cancel(run->queue);
+    pthread_mutex_unlock(&run->lock);
+}
+
 /* --- telling --- */
 
 static void report_error(struct run *run, unsigned slot, const struct pc_dir *dir, unsigned end,
@@ -122,6 +136,7 @@ static void report_error(struct run *run, unsigned slot, const struct pc_dir *di
 {
     char *path = pc_tree_path(dir, end, name);
     pc_report_count(run->report, slot, PC_COUNT_ERRORS, 1);
+    pc_report_count(run->report, slot, PC_COUNT_FAILED + (enum pc_count)pc_retry_class(err), 1);
     pc_report_error(run->report, operation, path ? path : name, err, why);
     free(path);
 }
@@ -265,6 +280,9 @@ static void account(struct worker *w, const struct pc_dir *dir, const struct pc_
         break;
     case PC_FAILED:
         report_error(run, w->number, dir, r->end, name, r->operation, r->err, r->why);
+        if (run->options->on_full == PC_ON_FULL_STOP && r->end >= run->sources.count &&
+            pc_retry_class(r->err) == PC_ERROR_FULL)
+            stop(run, r->err);
         break;
     case PC_SKIPPED_DIR:
     case PC_ABANDONED:
@@ -309,6 +327,16 @@ static void not_removed(void *owner, const struct pc_dir *dir, unsigned end, con
     if (!is_counting(w->run))
         report_error(w->run, w->number, dir, end, name,
                      *name ? "delete" : "look for what is to be deleted in", err, NULL);
+}
+
+/* Something is tried again. */
+static void note_retry(void *context, int err)
+{
+    struct run *run = context;
+    const enum pc_error_class class = pc_retry_class(err);
+    pc_report_count(run->report, walker_slot(run), PC_COUNT_RETRIES + (enum pc_count) class, 1);
+    if (class == PC_ERROR_FULL && !atomic_exchange(&run->waits, true))
+        pc_report_note(run->report, "the destination is full: waiting for room");
 }
 
 /* --- copy threads --- */
@@ -497,18 +525,6 @@ static void walk_failed(void *context, const struct pc_dir *dir, const char *nam
                      err == -ELOOP ? "it is the destination" : NULL);
 }
 
-/* Ends the run early; the first reason counts. */
-static void stop(struct run *run, int failure)
-{
-    int none = 0;
-    atomic_compare_exchange_strong(&run->failure, &none, failure);
-    atomic_store_explicit(&run->stop, true, memory_order_relaxed);
-    pthread_mutex_lock(&run->lock);
-    if (run->queue)
-        pc_queue_cancel(run->queue);
-    pthread_mutex_unlock(&run->lock);
-}
-
 static void *walk(void *argument)
 {
     struct run *run = argument;
@@ -612,6 +628,14 @@ static int choose_sizes(struct run *run)
     const unsigned local = processors() < 2 ? 2 : processors();
     run->jobs = o->jobs ? o->jobs : run->plan.network ? 64 : local;
     run->range = choose_range(run);
+    run->retry = (struct pc_retry){
+        .tries = o->retries,
+        .wait = o->retry_wait * 1000,
+        .wait_when_full = o->on_full == PC_ON_FULL_WAIT,
+        .stop = &run->stop,
+        .retried = note_retry,
+        .context = run,
+    };
     run->walkers = o->walkers ? o->walkers : run->sources.network ? 8 : 1;
 
     struct rlimit limit = {1024, 1024};
@@ -674,7 +698,7 @@ static void configure(struct run *run)
         .force = is_forced(o),
         .inplace = o->inplace && !verify,
         .atomic = o->atomic || verify,
-        .retries = o->retries,
+        .retry = run->retry,
         .data =
             {
                 .buffer_size = o->buffer_size,
@@ -721,7 +745,8 @@ static int prepare(struct run *run)
 {
     const struct pc_options *o = run->options;
     const struct pc_walk_events events = {
-        run, enter, emit, pc_filter_has_names(o->filter) ? excludes : NULL, walk_failed};
+        run,         enter,     emit, pc_filter_has_names(o->filter) ? excludes : NULL,
+        walk_failed, run->retry};
     struct pc_queue *queue = NULL;
     const struct pc_tree_config tree = {
         .sources = run->sources.count,
@@ -732,6 +757,7 @@ static int prepare(struct run *run)
         .force = is_forced(o),
         .keep_dirlinks = o->keep_dirlinks,
         .acl = o->keep.acl,
+        .retry = run->retry,
     };
     int err = pc_tree_new(&run->tree, &tree);
     if (!err)

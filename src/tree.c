@@ -510,6 +510,28 @@ static struct pc_snapshot *snapshot(struct pc_tree *t, struct pc_dir *d, struct 
     return s;
 }
 
+/* Opens `d` on an end where it is not open, making it where it has to be. Under its lock. */
+static int open_first(struct pc_tree *t, struct pc_dir *d, unsigned end, struct pc_snapshot *around,
+                      struct pc_handle parent, struct pc_handle *h)
+{
+    int err = 0;
+    if (end < t->config.sources)
+        return pc_sys_open_dir(parent, d->name, h);
+    if (d->error)
+        return d->error;
+    if (d->placed) {
+        /* Made through another mount it may be missing here: a cached negative lookup. Then making
+         * it again asks the server, which says EEXIST. */
+        err = open_place(t, parent, d->name, h);
+        if ((err == -ENOENT || err == -ESTALE) && makes(t))
+            err = make(t, d, parent, h);
+    } else if (!d->absent) {
+        err = place(t, d, around, parent, h);
+        d->placed = !err && !d->absent;
+    }
+    return err;
+}
+
 /* Opens `d`, whose parent is pinned on this end, and pins it. */
 static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
 {
@@ -518,32 +540,23 @@ static int open_end(struct pc_tree *t, struct pc_dir *d, unsigned end)
     const bool source = end < t->config.sources;
     struct pc_snapshot *around = source ? NULL : snapshot(t, d->parent, parent);
     struct pc_handle h = PC_HANDLE_NONE;
+    unsigned tried = 0;
     int err = 0;
 
     pthread_mutex_lock(&d->lock);
     if (pin(e)) /* somebody was faster */
         goto out;
-    if (source) {
-        err = pc_sys_open_dir(parent, d->name, &h);
-    } else if (d->error) {
-        err = d->error;
-    } else if (d->placed) {
-        /* Made through another mount it may be missing here: a cached negative lookup. Then making
-         * it again asks the server, which says EEXIST. */
-        err = open_place(t, parent, d->name, &h);
-        if ((err == -ENOENT || err == -ESTALE) && makes(t))
-            err = make(t, d, parent, &h);
-    } else if (!d->absent) {
-        err = place(t, d, around, parent, &h);
-        d->placed = !err && !d->absent;
-    }
+    do
+        err = open_first(t, d, end, around, parent, &h);
+    while (err && !source && !d->error && err != -ESTALE &&
+           pc_retry_again(&t->config.retry, err, &tried));
     if (!err && d->absent) {
         err = PC_DIR_ABSENT;
         goto out;
     }
     if (!err)
         err = keep_open(t, e, h);
-    if (err && !source) {
+    if (err && !source && err != -ESTALE) { /* the parent's handle is stale: see pc_tree_forget() */
         if (!d->error) {
             d->error = err;
             d->error_end = end;
@@ -631,6 +644,17 @@ int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_
 void pc_tree_close(struct pc_dir *dir, unsigned end)
 {
     unpin(&dir->ends[end]);
+}
+
+void pc_tree_forget(struct pc_tree *t, struct pc_dir *dir, unsigned end)
+{
+    pthread_mutex_lock(&t->lock);
+    for (; dir->parent; dir = dir->parent) {
+        struct pc_dir_end *e = &dir->ends[end];
+        if (e->slot != NO_SLOT && t->slots[e->slot] == e && evict(e))
+            t->slots[e->slot] = NULL;
+    }
+    pthread_mutex_unlock(&t->lock);
 }
 
 int pc_tree_look(struct pc_tree *t, struct pc_dir *dir, unsigned end, const char *name,

@@ -140,7 +140,11 @@ static int list(struct pc_walk *w, struct pc_dir *dir, struct pc_listing *l, str
         ev->failed(ev->context, dir, "", "read directory", err);
         return 1;
     }
-    while ((n = pc_sys_list(l, &name)) > 0) {
+    for (unsigned tried = 0;; tried = 0) {
+        while ((n = pc_sys_list(l, &name)) < 0 && pc_retry_again(&w->events.retry, n, &tried))
+            continue; /* a listing goes on where it failed */
+        if (n <= 0)
+            break;
         err = take(w, dir, l->dir, name.name, name.type, NULL, found);
         if (err)
             return err;
@@ -192,7 +196,14 @@ static int visit(struct pc_walk *w, struct pc_entry *entry, char *buffer, struct
 
     const unsigned end = end_of(w, dir);
 
-    int err = pc_tree_open(w->tree, dir, end, &l.dir);
+    unsigned tried = 0;
+    int err;
+
+    while ((err = pc_tree_open(w->tree, dir, end, &l.dir)) != 0 &&
+           pc_retry_again(&w->events.retry, err, &tried)) {
+        if (err == -ESTALE)
+            pc_tree_forget(w->tree, dir, end);
+    }
     if (err) {
         ev->failed(ev->context, dir, "", "open directory", err);
         dir->unread = true;

@@ -17,6 +17,7 @@
 #include "pcopy/data.h"
 #include "pcopy/meta.h"
 #include "pcopy/mounts.h"
+#include "pcopy/retry.h"
 #include "pcopy/sweep.h"
 #include "pcopy/tree.h"
 
@@ -38,7 +39,7 @@ struct pc_copy_config {
     bool force;                  /* a directory in the way of something else is removed */
     bool inplace;                /* an existing file is written over */
     bool atomic;                 /* a new file too gets its name when it is complete */
-    unsigned retries;            /* of a file that changes while it is read */
+    struct pc_retry retry;       /* also of a file that changes while it is read */
     atomic_llong *granularity;   /* of times on each end, in ns; 0 as long as it is not known */
     const struct stat *precious; /* directories that a source is in or below: not to be removed */
     unsigned precious_count;

@@ -81,8 +81,8 @@ bool pc_data_is_big(const struct pc_data_config *config, const struct stat *src)
 
 /*
  * Copies the data that the source had when it was opened: `src->st_size` bytes. Returns true, or
- * false with `err` and what belongs to it. The target is not longer than that, and has no data where
- * the source has holes.
+ * false with `err` and what belongs to it. The target must not be longer than that, nor have data
+ * where the source has holes.
  */
 bool pc_data_copy(const struct pc_data_config *config, struct pc_data *data, struct pc_hand *hand);
 

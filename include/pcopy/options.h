@@ -22,6 +22,13 @@ enum pc_fsync {
     PC_FSYNC_FILE, /* each file, and as PC_FSYNC_END */
 };
 
+/* What is done when there is no room left at the destination. */
+enum pc_on_full {
+    PC_ON_FULL_STOP, /* the run ends */
+    PC_ON_FULL_WAIT, /* for room */
+    PC_ON_FULL_SKIP, /* an error of the entry */
+};
+
 /* A list of mount points. */
 struct pc_mount_list {
     const char **paths;
@@ -48,10 +55,12 @@ struct pc_options {
     unsigned source_count;
     unsigned jobs;             /* 0: to be chosen by file system */
     unsigned walkers;          /* 0: likewise */
-    unsigned retries;          /* of a file that changes while it is read */
+    unsigned retries;          /* of what may pass, or changes while it is read */
+    unsigned retry_wait;       /* seconds before the first of them */
     unsigned max_delete_share; /* no deletion if they are more than so many percent; 0: any share */
     unsigned verify_rounds;    /* at most */
     enum pc_fsync fsync;
+    enum pc_on_full on_full;
     enum pc_when reflink;
     enum pc_when sparse;
     struct pc_keep keep; /* with the ids and the umask of the process */

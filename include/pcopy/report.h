@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "pcopy/retry.h"
+
 /* Exit status, with rsync's numbers. */
 enum pc_status {
     PC_STATUS_DONE = 0,
@@ -40,7 +42,9 @@ enum pc_count {
     PC_COUNT_VANISHED,
     PC_COUNT_CHANGED, /* while they were read */
     PC_COUNT_ERRORS,
-    PC_COUNTS /* how many there are */
+    PC_COUNT_RETRIES, /* by pc_error_class, as are these: */
+    PC_COUNT_FAILED = PC_COUNT_RETRIES + PC_ERROR_CLASSES,
+    PC_COUNTS = PC_COUNT_FAILED + PC_ERROR_CLASSES /* how many there are */
 };
 
 /* The counters of one thread, on cache lines of their own. */

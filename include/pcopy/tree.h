@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+#include "pcopy/retry.h"
 #include "pcopy/sums.h"
 #include "pcopy/sys.h"
 
@@ -120,8 +121,9 @@ struct pc_tree_config {
     bool observe;    /* nothing is changed */
     bool existing;   /* directories that do not exist are not made, as with `observe` */
     bool force;      /* what is in the way of a directory, and is none, is removed */
-    bool keep_dirlinks; /* a symbolic link to a directory is taken for one */
-    bool acl;           /* ACLs are kept, so inherited ones are taken off */
+    bool keep_dirlinks;    /* a symbolic link to a directory is taken for one */
+    bool acl;              /* ACLs are kept, so inherited ones are taken off */
+    struct pc_retry retry; /* of opening and making directories */
 };
 
 /* Makes a tree; `config` is copied. Returns 0 or -ENOMEM. */
@@ -154,11 +156,17 @@ int pc_tree_add_entry(struct pc_dir *dir, const char *name, mode_t type, struct 
 
 /*
  * Opens `dir` on `end` and pins it until pc_tree_close(). On a destination end a directory that
- * does not exist is made, its parents first. Returns 0; -errno on a source end; PC_DIR_FAILED or
- * PC_DIR_ABSENT on others.
+ * does not exist is made, its parents first. Returns 0; -errno on a source end; PC_DIR_FAILED,
+ * PC_DIR_ABSENT or -ESTALE (pc_tree_forget()) on others.
  */
 int pc_tree_open(struct pc_tree *t, struct pc_dir *dir, unsigned end, struct pc_handle *out);
 void pc_tree_close(struct pc_dir *dir, unsigned end);
+
+/*
+ * Closes `dir` and those above it on `end`, as far as nobody has them pinned, so that they are
+ * opened by name again: for handles that are stale. Roots stay.
+ */
+void pc_tree_forget(struct pc_tree *t, struct pc_dir *dir, unsigned end);
 
 /*
  * Looks for `name` in `dir` at the destination, through `end`: 0, and the attributes that it had

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "pcopy/mounts.h"
+#include "pcopy/retry.h"
 #include "pcopy/tree.h"
 
 struct pc_walk;
@@ -32,6 +33,7 @@ struct pc_walk_events {
     /* A directory, or `name` in it, could not be read: `operation` is a verb with its object. */
     void (*failed)(void *context, const struct pc_dir *dir, const char *name, const char *operation,
                    int err);
+    struct pc_retry retry; /* of opening and reading directories */
 };
 
 /*

@@ -131,7 +131,7 @@ if command -v strace >/dev/null && ASAN_OPTIONS=detect_leaks=0 \
         make_many dst/dir/many 2000
         echo keep | tee dst/dir/many/keep >dst/dir/many/zzz
         rm src/dir/many/f001999
-        with_fault getdents64 "error=EIO$when" "$PWD/src/dir/many" "$PCOPY" --delete src dst
+        with_fault getdents64 "error=EIO$when" "$PWD/src/dir/many" "$PCOPY" --retry-wait=0 --delete src dst
         expect_status 23
         expect_err "dir/many'"
         [ "$(find dst/dir/many -type f | wc -l)" = 2002 ] ||
@@ -140,7 +140,7 @@ if command -v strace >/dev/null && ASAN_OPTIONS=detect_leaks=0 \
     # One that cannot be opened: sub, by its name in the open src/dir.
     for error in EIO EACCES; do
         fresh
-        with_fault openat,openat2 error=$error "$PWD/src/dir" "$PCOPY" --delete src dst
+        with_fault openat,openat2 error=$error "$PWD/src/dir" "$PCOPY" --retry-wait=0 --delete src dst
         expect_status 23
         expect_err "src/dir/sub'"
         there dst/dir/sub/5 dst/dir/sub/file dst/dir/file
@@ -148,7 +148,7 @@ if command -v strace >/dev/null && ASAN_OPTIONS=detect_leaks=0 \
     done
     # A destination that cannot be read is an error, not an empty one.
     fresh
-    with_fault getdents64 error=EIO "$PWD/dst/dir" "$PCOPY" --delete src dst
+    with_fault getdents64 error=EIO "$PWD/dst/dir" "$PCOPY" --retry-wait=0 --delete src dst
     [ "$status" != 0 ] || fail "extras could not be looked for, and the status is 0"
     [ -e dst/dir/4 ] || fail "deleted in a directory that was not read"
     # What cannot be removed is one error, and the rest goes.

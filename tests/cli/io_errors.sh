@@ -34,7 +34,7 @@ fails() {
     local name=$1 calls=$2 error=$3 path=$4 file
     shift 4
     rm -rf dst
-    with_fault "$calls" "error=$error" "$path" "$PCOPY" "$@" src dst
+    with_fault "$calls" "error=$error" "$path" "$PCOPY" --retry-wait=0 --on-full=skip "$@" src dst
     expect_status 23
     expect_summary errors 1
     [ "$(wc -l <"$ERR")" = 1 ] || fail "not one line for one error"
@@ -93,7 +93,7 @@ same src dst
 
 rm -rf dst
 chmod 4711 src/dir/bad
-with_fault fchmod,fchmodat error=EIO "$bad" "$PCOPY" src dst
+with_fault fchmod,fchmodat error=EIO "$bad" "$PCOPY" --retry-wait=0 src dst
 expect_status 23
 expect_err "dir/bad'"
 not_complete dir/bad
@@ -115,7 +115,7 @@ for calls in pwrite64,pwritev,copy_file_range,sendfile,splice utimensat fsync re
     rm -rf only
     mkdir -p only/dir
     cp -p src/dir/bad only/dir
-    with_fault "$calls" error=EIO '' "$PCOPY" --fsync=file only dst
+    with_fault "$calls" error=EIO '' "$PCOPY" --retry-wait=0 --fsync=file only dst
     expect_status 23
     expect_err "dir/bad'"
     [ "$(cat dst/dir/bad)" = old ] || fail "the old file is gone, and the new one failed ($calls)"
@@ -130,10 +130,43 @@ expect_status 23
 expect_err "dir/bad'"
 not_complete dir/bad
 
+# ---- what may pass is tried again
+
+for calls in "$data" utimensat close "$input"; do
+    rm -rf dst
+    path=$bad
+    [ "$calls" != "$input" ] || path=$PWD/src/dir/bad
+    with_fault "$calls" error=EIO:when=1..2 "$path" "$PCOPY" --retry-wait=0 src dst
+    expect_status 0
+    expect_no_err
+    grep -qE '^tried again: [12] I/O' "$OUT" || fail "the summary does not say that it was tried again"
+    same src dst
+done
+rm -rf dst
+with_fault "$data" error=EIO:when=1..2 "$bad" "$PCOPY" --retries=0 src dst
+expect_status 23
+not_complete dir/bad
+
+# ---- no room: the end, or a wait
+
+rm -rf dst
+with_fault "$data" error=ENOSPC "$bad" "$PCOPY" -j 1 src dst
+expect_status 11
+expect_err "cannot write 'dst/dir/bad': No space left"
+expect_err 'the run failed: No space left'
+not_complete dir/bad
+no_temporary dst
+rm -rf dst
+with_fault "$data" error=ENOSPC:when=1..5 "$bad" "$PCOPY" --on-full=wait --retry-wait=0 src dst
+expect_status 0
+expect_err 'waiting for room'
+[ "$(wc -l <"$ERR")" = 1 ] || fail "more than one line"
+same src dst
+
 # ---- a directory that cannot be listed to its end
 
 rm -rf dst
-with_fault getdents64 error=EIO "$PWD/src/dir/sub" "$PCOPY" src dst
+with_fault getdents64 error=EIO "$PWD/src/dir/sub" "$PCOPY" --retry-wait=0 src dst
 expect_status 23
 expect_summary errors 1
 expect_err "dir/sub'"

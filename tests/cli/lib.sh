@@ -211,7 +211,7 @@ expect_no_err() {
 
 # summary FIELD: the number before that word in the summary on stdout, e.g. summary skipped.
 summary() {
-    tail -n 4 "$OUT" | sed -nE "s/^(.* )?([0-9]+) $1( \(.*|,.*)?\$/\2/p"
+    tail -n 5 "$OUT" | sed -nE "s/^(.* )?([0-9]+) $1( \(.*|,.*)?\$/\2/p"
 }
 
 # expect_summary FIELD NUMBER: what the summary on stdout says.

@@ -52,6 +52,16 @@ static void count_bytes(void *owner, uint64_t bytes)
     all.bytes += bytes;
 }
 
+static unsigned retried; /* tries again, */
+static int retried_for;  /* the last for this error */
+
+static void note_retry(void *context, int err)
+{
+    (void)context;
+    retried++;
+    retried_for = err;
+}
+
 static atomic_size_t counters[3]; /* of a sweep */
 
 static void note_removed(void *owner, const char *path, mode_t type)
@@ -90,6 +100,7 @@ static int setup(void **state)
                  .stop = &all.stop,
                  .copied = count_bytes},
         .granularity = all.granularity,
+        .retry = {.stop = &all.stop, .retried = note_retry},
         .sweep = {.tree = all.tree,
                   .sources = &all.sources,
                   .host = pc_sys_host(),
@@ -830,7 +841,7 @@ static void what_changed_while_it_was_read_is_copied_again(void **state)
 {
     (void)state;
     void (*const events[])(void) = {grow, shrink};
-    all.config.retries = 1;
+    all.config.retry.tries = 1;
     for (size_t i = 0; i < 2; i++) {
         for (int old = 0; old < 2; old++) {
             put_noise("src/f", 20000, 1);
@@ -856,7 +867,7 @@ static int grow_at_each_read(const char *call)
 static void what_never_stops_changing_is_told_and_its_last_copy_kept(void **state)
 {
     (void)state;
-    all.config.retries = 3;
+    all.config.retry.tries = 3;
     put_noise("src/f", 3000, 1);
     pc_sys_set_fault(grow_at_each_read);
     assert_int_equal(copy("f"), PC_CHANGED);
@@ -874,7 +885,7 @@ static void chmod_source(void)
 static void metadata_that_changes_meanwhile_arrives_too(void **state)
 {
     (void)state;
-    all.config.retries = 1;
+    all.config.retry.tries = 1;
     put("src/f", "text");
     when("pwrite", 0, chmod_source);
     assert_int_equal(copy("f"), PC_COPIED_FILE);
@@ -891,7 +902,7 @@ static void remove_source(void)
 static void what_is_removed_after_it_changed_has_vanished(void **state)
 {
     (void)state;
-    all.config.retries = 2;
+    all.config.retry.tries = 2;
     put("src/f", "text");
     when("pwrite", 0, remove_source);
     assert_int_equal(copy("f"), PC_VANISHED);
@@ -987,6 +998,94 @@ static void times_are_set_after_all_else_but_close_and_rename(void **state)
         check_same("f");
         MUST(unlink("dst/f") == 0);
     }
+}
+
+/* --- trying again --- */
+
+static const char *failing_call;
+static unsigned failures; /* still to come */
+static int failure;
+
+static int fail_some(const char *call)
+{
+    if (strcmp(call, failing_call) != 0 || failures == 0)
+        return 0;
+    failures--;
+    return failure;
+}
+
+static void let_fail(const char *call, unsigned times, int err)
+{
+    failing_call = call;
+    failures = times;
+    failure = err;
+    retried = 0;
+    pc_sys_set_fault(fail_some);
+}
+
+static void what_may_pass_is_tried_again(void **state)
+{
+    (void)state;
+    const char *const calls_to_fail[] = {"openat", "fstat", "pread",    "pwrite",
+                                         "fsync",  "close", "futimens", "fchmod"};
+    const int errors[] = {-EIO, -ESTALE, -ETIMEDOUT};
+    all.config.retry.tries = 2;
+    all.config.fsync = true;
+    for (size_t c = 0; c < sizeof calls_to_fail / sizeof calls_to_fail[0]; c++) {
+        for (size_t i = 0; i < 3; i++) {
+            put_noise("src/f", 10000, 1);
+            MUST(chmod("src/f", 04755) == 0);
+            let_fail(calls_to_fail[c], 2, errors[i]);
+            assert_int_equal(copy("f"), PC_COPIED_FILE);
+            assert_int_equal(failures, 0);
+            assert_true(retried == 2 || retried == 1); /* of closing the source nobody cares */
+            assert_int_equal(retried_for, errors[i]);
+            check_same("f");
+
+            MUST(unlink("dst/f") == 0);
+            let_fail(calls_to_fail[c], 1000, errors[i]);
+            assert_int_equal(copy("f"), PC_FAILED);
+            assert_int_equal(all.result.err, errors[i]);
+            assert_int_equal(retried, 2);
+            pc_sys_set_fault(NULL);
+            assert_int_equal(others_than(""), 0);
+        }
+    }
+}
+
+static void what_does_not_pass_is_not_tried_again(void **state)
+{
+    (void)state;
+    const int errors[] = {-EACCES, -EPERM, -ENAMETOOLONG, -ENOSPC, -EDQUOT};
+    put_noise("src/f", 10000, 1);
+    all.config.retry.tries = 2;
+    for (size_t i = 0; i < 5; i++) {
+        let_fail("pwrite", 1, errors[i]);
+        assert_int_equal(copy("f"), PC_FAILED);
+        assert_int_equal(retried, 0);
+        assert_int_equal(others_than(""), 0);
+    }
+    /* For room it is waited for as long as it takes. */
+    all.config.retry.wait_when_full = true;
+    let_fail("pwrite", 7, -ENOSPC);
+    assert_int_equal(copy("f"), PC_COPIED_FILE);
+    assert_int_equal(retried, 7);
+    check_same("f");
+}
+
+static void hard_links_are_tried_again_too(void **state)
+{
+    (void)state;
+    put_noise("src/a", 5000, 1);
+    MUST(link("src/a", "src/b") == 0);
+    all.config.retry.tries = 1;
+    let_fail("pwrite", 1, -EIO);
+    assert_int_equal(copy("a"), PC_COPIED_FILE);
+    assert_int_equal(retried, 1);
+    let_fail("linkat", 1, -EIO);
+    assert_int_equal(copy("b"), PC_COPIED_LINK);
+    assert_int_equal(retried, 1);
+    assert_int_equal(look_at("dst/a").st_nlink, 2);
 }
 
 static void a_new_file_is_never_wider_than_it_ends(void **state)
@@ -1547,6 +1646,9 @@ int main(void)
         COPY_TEST(what_somebody_removes_while_we_look_at_it_is_made_anew),
         COPY_TEST(a_run_that_is_stopped_ends_in_the_middle_of_a_file),
         COPY_TEST(times_are_set_after_all_else_but_close_and_rename),
+        COPY_TEST(what_may_pass_is_tried_again),
+        COPY_TEST(what_does_not_pass_is_not_tried_again),
+        COPY_TEST(hard_links_are_tried_again_too),
         COPY_TEST(a_new_file_is_never_wider_than_it_ends),
         COPY_TEST(what_fails_names_its_operation_and_leaves_nothing),
         COPY_TEST(a_link_or_fifo_that_fails_half_way_is_removed),

@@ -125,7 +125,7 @@ static void *run(void *argument)
 /* Walks "src" with `threads` threads. */
 static void walk(struct heard *h, size_t threads, bool one_file_system)
 {
-    const struct pc_walk_events events = {h, enter, emit, NULL, failed};
+    const struct pc_walk_events events = {h, enter, emit, NULL, failed, {0}};
     pthread_t ids[16];
     struct pc_entry *root;
     h->label = "src";
@@ -409,7 +409,7 @@ static int enter_and_note(void *context, struct pc_dir *dir)
 static void many_directories_are_not_held_at_once(void)
 {
     size_t count = 0;
-    const struct pc_walk_events events = {&count, enter_and_note, emit_and_free, NULL, failed};
+    const struct pc_walk_events events = {&count, enter_and_note, emit_and_free, NULL, failed, {0}};
     const char *label = "src";
     struct pc_handle handle = open_here("src");
     struct pc_walk *w;
@@ -626,7 +626,7 @@ static void a_directory_cut_short_gets_no_metadata(void **state)
 static void a_walk_of_nothing_ends(void **state)
 {
     (void)state;
-    const struct pc_walk_events events = {NULL, enter, emit, NULL, failed};
+    const struct pc_walk_events events = {NULL, enter, emit, NULL, failed, {0}};
     struct pc_tree *tree;
     struct pc_walk *w;
     MUST(pc_tree_new(&tree, &one_end) == 0);

@@ -17,7 +17,7 @@ named() {
 }
 
 copy() {
-    timeout -k 5 200 "$PCOPY" -m "$(mounts "$LAB_MOUNTS")" "/lab/src/$1" copy >/tmp/out 2>/tmp/err
+    timeout -k 5 200 "$PCOPY" --on-full=skip -m "$(mounts "$LAB_MOUNTS")" "/lab/src/$1" copy >/tmp/out 2>/tmp/err
     status=$?
 }
 
