@@ -54,6 +54,22 @@ static inline int fault(const char *call)
         }                                                                                          \
     } while ((result) == -EINTR)
 
+/*
+ * The same for a call that moves up to `size` bytes; CALL moves `most` of them, which is less where
+ * the hook says so.
+ */
+#define RETRY_MOVE(result, name, size, call)                                                       \
+    do {                                                                                           \
+        (result) = fault(name);                                                                    \
+        if ((result) >= 0) {                                                                       \
+            const size_t asked = (size_t)(result);                                                 \
+            const size_t most = asked && asked < (size) ? asked : (size);                          \
+            (result) = (call);                                                                     \
+            if ((result) < 0)                                                                      \
+                (result) = -errno;                                                                 \
+        }                                                                                          \
+    } while ((result) == -EINTR)
+
 /* The name of a descriptor for calls that refuse one opened with O_PATH. */
 #define PROC_PATH sizeof "/proc/self/fd/-2147483648"
 
@@ -433,7 +449,8 @@ ssize_t pc_sys_read(struct pc_handle h, void *buffer, size_t size, off_t at)
     size_t done = 0;
     while (done < size) {
         ssize_t n;
-        RETRY(n, "pread", pread(h.fd, (char *)buffer + done, size - done, at + (off_t)done));
+        RETRY_MOVE(n, "pread", size - done,
+                   pread(h.fd, (char *)buffer + done, most, at + (off_t)done));
         if (n < 0)
             return n;
         if (n == 0)
@@ -448,8 +465,8 @@ int pc_sys_write(struct pc_handle h, const void *buffer, size_t size, off_t at)
     size_t done = 0;
     while (done < size) {
         ssize_t n;
-        RETRY(n, "pwrite",
-              pwrite(h.fd, (const char *)buffer + done, size - done, at + (off_t)done));
+        RETRY_MOVE(n, "pwrite", size - done,
+                   pwrite(h.fd, (const char *)buffer + done, most, at + (off_t)done));
         if (n < 0)
             return (int)n;
         if (n == 0) /* not an error by write(2), but asking again might never end */

@@ -289,7 +289,8 @@ int pc_sys_drop_acl(struct pc_handle h, bool directory);
 
 /*
  * Test seam. `hook` is asked before each call with the call's name, e.g. "openat"; a negative
- * answer is that call's result. NULL takes it out. Not thread-safe: set it before threads start.
+ * answer is that call's result, a positive one to "pread" or "pwrite" is how many bytes it moves at
+ * most. NULL takes it out. Not thread-safe: set it before threads start.
  */
 void pc_sys_set_fault(int (*hook)(const char *call));
 

@@ -1013,6 +1013,23 @@ static void an_interrupted_call_is_made_again(void **state)
     pc_sys_close(&here);
 }
 
+static void short_counts_are_continued(void **state)
+{
+    (void)state;
+    struct pc_handle h = open_for_everything();
+    char buffer[16] = "";
+    fail_calls("pwrite", 3, UINT_MAX);
+    assert_int_equal(pc_sys_write(h, "0123456789", 10, 0), 0);
+    assert_int_equal(asked, 4);
+    fail_calls("pread", 4, UINT_MAX);
+    assert_int_equal(pc_sys_read(h, buffer, sizeof buffer, 0), 10);
+    assert_int_equal(asked, 4); /* the last one finds the end */
+    assert_string_equal(buffer, "0123456789");
+    pc_sys_set_fault(NULL);
+    pc_sys_close(&h);
+    pc_sys_close(&here);
+}
+
 static void the_hook_makes_each_call_fail(void **state)
 {
     (void)state;
@@ -1153,6 +1170,7 @@ int main(void)
         SYS_TEST(extended_attributes_have_names_and_values),
         SYS_TEST(acls_are_copied_and_default_ones_of_directories_too),
         SYS_TEST(an_interrupted_call_is_made_again),
+        SYS_TEST(short_counts_are_continued),
         SYS_TEST(the_hook_makes_each_call_fail),
         SYS_TEST(resolving_beneath_is_tried_again_when_a_rename_came_between),
         SYS_TEST(a_failing_close_is_passed_on_and_closes_all_the_same),
