@@ -694,11 +694,14 @@ static int copy_acl(struct pc_handle from, struct pc_handle to, acl_type_t type)
 
 int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory)
 {
-    int err = fault("acl");
-    if (!err)
-        err = copy_acl(from, to, ACL_TYPE_ACCESS);
-    if (!err && directory)
-        err = copy_acl(from, to, ACL_TYPE_DEFAULT);
+    int err;
+    do {
+        err = fault("acl");
+        if (!err)
+            err = copy_acl(from, to, ACL_TYPE_ACCESS);
+        if (!err && directory)
+            err = copy_acl(from, to, ACL_TYPE_DEFAULT);
+    } while (err == -EINTR);
     return err;
 }
 

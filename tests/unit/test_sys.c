@@ -1008,6 +1008,10 @@ static void an_interrupted_call_is_made_again(void **state)
         if (err || asked < 4)
             fail_msg("call %u, %s: %d after %u questions", i, call_names[i], err, asked);
     }
+    fail_calls("acl", -EINTR, 3);
+    const int err = pc_sys_copy_acl(h, h, false);
+    assert_true(err == 0 || err == -EOPNOTSUPP);
+    assert_int_equal(asked, 4);
     pc_sys_set_fault(NULL);
     pc_sys_close(&h);
     pc_sys_close(&here);
