@@ -709,17 +709,28 @@ int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory)
 #define ACCESS_ACL  "system.posix_acl_access"
 #define DEFAULT_ACL "system.posix_acl_default"
 
+/* Whether there is one of these: 1, 0, or negative errno if that cannot be told. */
+static int has_acl(struct pc_handle h, const char *which)
+{
+    const ssize_t n = pc_sys_get_xattr(h, which, NULL, 0);
+    if (n == -ENODATA || n == -EOPNOTSUPP || n == -ENOSYS)
+        return 0;
+    return n < 0 ? (int)n : n > 0;
+}
+
 bool pc_sys_hands_down_acl(struct pc_handle dir)
 {
-    return pc_sys_get_xattr(dir, DEFAULT_ACL, NULL, 0) > 0;
+    return has_acl(dir, DEFAULT_ACL) != 0;
+}
+
+static int drop_acl(struct pc_handle h, const char *which)
+{
+    const int has = has_acl(h, which);
+    return has > 0 ? pc_sys_remove_xattr(h, which) : has;
 }
 
 int pc_sys_drop_acl(struct pc_handle h, bool directory)
 {
-    int err = 0;
-    if (pc_sys_get_xattr(h, ACCESS_ACL, NULL, 0) > 0)
-        err = pc_sys_remove_xattr(h, ACCESS_ACL);
-    if (!err && directory && pc_sys_hands_down_acl(h))
-        err = pc_sys_remove_xattr(h, DEFAULT_ACL);
-    return err;
+    const int err = drop_acl(h, ACCESS_ACL);
+    return err || !directory ? err : drop_acl(h, DEFAULT_ACL);
 }

@@ -281,7 +281,10 @@ int pc_sys_remove_xattr(struct pc_handle h, const char *name);
 /* Gives `to` the access ACL of `from`, for a directory the default ACL as well. */
 int pc_sys_copy_acl(struct pc_handle from, struct pc_handle to, bool directory);
 
-/* True if what is made in `dir` gets an ACL from its default ACL (acl(5)). */
+/*
+ * True if what is made in `dir` gets an ACL from its default ACL (acl(5)), or if that cannot be
+ * told: who believes it looks at what was made.
+ */
 bool pc_sys_hands_down_acl(struct pc_handle dir);
 
 /* Takes off the access ACL, of a directory the default ACL too. 0 where there are none. */

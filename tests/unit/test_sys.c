@@ -1063,6 +1063,20 @@ static void the_hook_makes_each_call_fail(void **state)
     pc_sys_close(&here);
 }
 
+static void an_acl_that_cannot_be_seen_may_be_there(void **state)
+{
+    (void)state;
+    here = open_here(".");
+    fail_calls("fgetxattr", -EIO, UINT_MAX);
+    assert_true(pc_sys_hands_down_acl(here));
+    assert_int_equal(pc_sys_drop_acl(here, true), -EIO);
+    fail_calls("fgetxattr", -EOPNOTSUPP, UINT_MAX);
+    assert_false(pc_sys_hands_down_acl(here));
+    assert_int_equal(pc_sys_drop_acl(here, true), 0);
+    pc_sys_set_fault(NULL);
+    pc_sys_close(&here);
+}
+
 static void resolving_beneath_is_tried_again_when_a_rename_came_between(void **state)
 {
     (void)state;
@@ -1176,6 +1190,7 @@ int main(void)
         SYS_TEST(an_interrupted_call_is_made_again),
         SYS_TEST(short_counts_are_continued),
         SYS_TEST(the_hook_makes_each_call_fail),
+        SYS_TEST(an_acl_that_cannot_be_seen_may_be_there),
         SYS_TEST(resolving_beneath_is_tried_again_when_a_rename_came_between),
         SYS_TEST(a_failing_close_is_passed_on_and_closes_all_the_same),
         SYS_TEST(signals_do_not_disturb),
