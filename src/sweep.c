@@ -82,19 +82,21 @@ struct work {
     struct pc_dir *dir;
     unsigned end;
     struct pc_handle to;
+    int err; /* why it could not be told of a name whether it is to go */
 };
 
-/* True if the source has that name: what it is there is as good as any. */
-static bool is_in_source(const struct work *w, const char *name)
+/* 0 if the source has that name, whatever it is there; -ENOENT if not; or why nobody can tell. */
+static int look_in_source(const struct work *w, const char *name)
 {
     const unsigned end = pc_mounts_pick(w->s->sources, w->dir->seq, 0);
     struct pc_handle h;
     struct stat st;
-    if (pc_tree_open(w->s->tree, w->dir, end, &h) != 0)
-        return true;
-    const int err = pc_sys_stat_at(h, name, &st);
+    int err = pc_tree_open(w->s->tree, w->dir, end, &h);
+    if (err) /* -ENOENT would say that the directory is gone, not the name */
+        return err == -ENOENT ? -ESTALE : err;
+    err = pc_sys_stat_at(h, name, &st);
     pc_tree_close(w->dir, end);
-    return err != -ENOENT;
+    return err;
 }
 
 static bool excluded(const struct work *w, const char *path, mode_t type)
@@ -144,24 +146,38 @@ static void removed(void *context, const char *path, mode_t type)
     free(full);
 }
 
+/* Whether a name at the destination is to go: 1, 0, or why nobody can tell. */
+static int is_extra(const struct work *w, const char *name)
+{
+    struct stat st;
+    int err = pc_sys_stat_at(w->to, name, &st);
+    if (err)
+        return err == -ENOENT ? 0 : err;
+    if (excluded(w, name, st.st_mode & S_IFMT))
+        return w->s->delete_excluded;
+    err = look_in_source(w, name);
+    return err == -ENOENT ? 1 : err;
+}
+
 /* One name that is at the destination. */
 static void consider(struct work *w, const char *name)
 {
     const struct pc_sweep *s = w->s;
     unsigned long host;
     unsigned long pid;
-    struct stat st;
 
     if (is_temporary(name, &host, &pid)) {
-        if (!s->observe && is_leftover(s, w->to, name, host, pid) && !is_in_source(w, name) &&
-            pc_sys_unlink(w->to, name) == 0)
+        if (!s->observe && is_leftover(s, w->to, name, host, pid) &&
+            look_in_source(w, name) == -ENOENT && pc_sys_unlink(w->to, name) == 0)
             atomic_store_explicit(&w->dir->touched, true, memory_order_relaxed);
         return;
     }
-    if (!s->extras || !w->dir->whole || pc_sys_stat_at(w->to, name, &st) != 0)
+    if (!s->extras || !w->dir->whole)
         return;
-    const bool out = excluded(w, name, st.st_mode & S_IFMT);
-    if (out ? !s->delete_excluded : is_in_source(w, name))
+    const int extra = is_extra(w, name);
+    if (extra < 0)
+        w->err = extra;
+    if (extra <= 0)
         return;
     const struct pc_remove_events events = {w, s->observe, may, removed};
     const int err = pc_remove(w->to, name, &events);
@@ -183,8 +199,8 @@ static void consider_all(struct work *w)
         }
         pc_sys_close(&l.dir);
     }
-    if (n < 0 && w->s->extras && w->dir->whole)
-        w->s->failed(w->owner, w->dir, w->end, "", n);
+    if (n < 0)
+        w->err = n;
     free(buffer);
 }
 
@@ -204,6 +220,8 @@ void pc_sweep(const struct pc_sweep *s, void *owner, struct pc_dir *dir, unsigne
     } else if (!dir->names) {
         consider_all(&w);
     }
+    if (w.err && s->extras && dir->whole) /* once, and not for each name */
+        s->failed(owner, dir, end, "", w.err);
 }
 
 /* The name itself is still there, only another thing. */

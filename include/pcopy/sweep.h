@@ -32,8 +32,8 @@ struct pc_sweep {
     atomic_size_t *total;           /* counts the names that were there before */
     /*
      * `owner` is what pc_sweep() was given. The path is relative, of something of that type that is
-     * gone; or which could not be removed for `err`, with the name "" if the directory itself could
-     * not be listed.
+     * gone; or which could not be removed for `err`, with the name "" if the directory could not be
+     * listed, or it could not be told of each of its names whether the source has it.
      */
     void (*removed)(void *owner, const char *path, mode_t type);
     void (*failed)(void *owner, const struct pc_dir *dir, unsigned end, const char *name, int err);

@@ -673,6 +673,12 @@ static void onto_an_equal_tree(void **state)
     try_all(&(struct variant){.options = "", .before = EQUAL, .step = 2});
 }
 
+static void deleting(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){.options = "--delete", .before = OLD, .step = 1, .extras = true});
+}
+
 static void writing_over(void **state)
 {
     (void)state;
@@ -723,6 +729,30 @@ static void with_four_threads(void **state)
     try_all(&(struct variant){.options = "", .before = NOTHING, .step = 5, .jobs = 4});
 }
 
+static void deleting_with_four_threads(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .options = "--delete", .before = OLD, .step = 7, .extras = true, .jobs = 4});
+}
+
+static void as_nobody(void **state)
+{
+    (void)state;
+    if (geteuid() == 0) {
+        MUST(lchown(".", NOBODY, NOBODY) == 0);
+        become_nobody();
+    }
+    try_all(&(struct variant){.options = "--delete", .before = OLD, .step = 4, .extras = true});
+}
+
+static void dry(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .options = "--delete -n", .before = OLD, .step = 5, .extras = true, .dry = true});
+}
+
 int main(void)
 {
     prefer_memory();
@@ -730,6 +760,7 @@ int main(void)
         SCRATCH_TEST(onto_nothing),
         SCRATCH_TEST(onto_an_old_tree),
         SCRATCH_TEST(onto_an_equal_tree),
+        SCRATCH_TEST(deleting),
         SCRATCH_TEST(writing_over),
         SCRATCH_TEST(under_temporary_names),
         SCRATCH_TEST(comparing_contents),
@@ -738,6 +769,9 @@ int main(void)
         SCRATCH_TEST(with_a_list_of_checksums),
         SCRATCH_TEST(with_a_list_of_checksums_of_an_old_tree),
         SCRATCH_TEST(with_four_threads),
+        SCRATCH_TEST(deleting_with_four_threads),
+        SCRATCH_TEST(as_nobody),
+        SCRATCH_TEST(dry),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     printf("%u faults\n", total);
