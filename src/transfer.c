@@ -974,6 +974,8 @@ static int look_again(struct run *run)
             continue;
         root->made = false;
         err = pc_sys_stat_now(there, ".", &root->there);
+        if (err)
+            pc_report_error(run->report, "stat", root->labels[run->sources.count], err, NULL);
     }
     return err;
 }

@@ -679,6 +679,13 @@ static void deleting(void **state)
     try_all(&(struct variant){.options = "--delete", .before = OLD, .step = 1, .extras = true});
 }
 
+static void deleting_no_more_than_a_share(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .options = "--delete --force --max-delete=90%", .before = OLD, .step = 3, .extras = true});
+}
+
 static void writing_over(void **state)
 {
     (void)state;
@@ -697,6 +704,19 @@ static void comparing_contents(void **state)
     (void)state;
     try_all(&(struct variant){
         .options = "--force --checksum", .before = OLD, .step = 3, .damaged = true});
+}
+
+static void verifying(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){.options = "--verify", .before = NOTHING, .step = 4});
+}
+
+static void verifying_contents(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .options = "--force --verify=checksum", .before = OLD, .step = 7, .damaged = true});
 }
 
 static void over_two_mounts(void **state)
@@ -761,9 +781,12 @@ int main(void)
         SCRATCH_TEST(onto_an_old_tree),
         SCRATCH_TEST(onto_an_equal_tree),
         SCRATCH_TEST(deleting),
+        SCRATCH_TEST(deleting_no_more_than_a_share),
         SCRATCH_TEST(writing_over),
         SCRATCH_TEST(under_temporary_names),
         SCRATCH_TEST(comparing_contents),
+        SCRATCH_TEST(verifying),
+        SCRATCH_TEST(verifying_contents),
         SCRATCH_TEST(over_two_mounts),
         SCRATCH_TEST(over_two_mounts_onto_an_old_tree),
         SCRATCH_TEST(with_a_list_of_checksums),
