@@ -743,6 +743,30 @@ static void with_a_list_of_checksums_of_an_old_tree(void **state)
     try_all(&(struct variant){.options = "--force --checksum-file=list", .before = OLD, .step = 7});
 }
 
+static void in_ranges(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .options = "--force --split-size=4K", .before = OLD, .step = 3, .jobs = 4});
+}
+
+static void in_ranges_written_over(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){.options = "--force --inplace --sparse=always --split-size=4K",
+                              .before = OLD,
+                              .step = 5,
+                              .overwritten = true,
+                              .two_mounts = true});
+}
+
+static void in_reserved_space(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .options = "--preallocate --reflink=never", .before = NOTHING, .step = 4});
+}
+
 static void with_four_threads(void **state)
 {
     (void)state;
@@ -791,6 +815,9 @@ int main(void)
         SCRATCH_TEST(over_two_mounts_onto_an_old_tree),
         SCRATCH_TEST(with_a_list_of_checksums),
         SCRATCH_TEST(with_a_list_of_checksums_of_an_old_tree),
+        SCRATCH_TEST(in_ranges),
+        SCRATCH_TEST(in_ranges_written_over),
+        SCRATCH_TEST(in_reserved_space),
         SCRATCH_TEST(with_four_threads),
         SCRATCH_TEST(deleting_with_four_threads),
         SCRATCH_TEST(as_nobody),
