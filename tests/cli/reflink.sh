@@ -1,6 +1,6 @@
 #!/bin/bash
 # --reflink=WHEN: always shares the data with the source or fails, naming the file; never shares
-# nothing; auto (the default) shares files of a MiB and more where that can be done, and copies else.
+# nothing; auto (the default) shares all but small files where that can be done, and copies else.
 . "$(dirname "$0")/lib.sh"
 need_root
 need mkfs.xfs filefrag
@@ -20,8 +20,8 @@ make_sources() {
     ln -s small "$1/symlink"
     find "$1" -exec touch -h -d @1500000000.123456789 {} +
 }
-large=(dir/big sparse hole_last)
-sources=(small dir/medium "${large[@]}")
+large=(dir/medium dir/big sparse hole_last)
+sources=(small "${large[@]}")
 
 mkdir xfs tmpfs
 mount -t tmpfs none tmpfs || skip "cannot mount a tmpfs here"
