@@ -1,17 +1,75 @@
 #include "pcopy/mounts.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+/* One call of what pc_mounts_visit() was given. */
+struct call {
+    int (*visit)(void *context, unsigned i);
+    void *context;
+    unsigned i;
+    int err;
+    bool apart; /* in a thread of its own */
+    pthread_t thread;
+};
+
+static void *make_call(void *argument)
+{
+    struct call *c = argument;
+    c->err = c->visit(c->context, c->i);
+    return NULL;
+}
+
+int pc_mounts_visit(const struct pc_mounts *m, unsigned first,
+                    int (*visit)(void *context, unsigned i), void *context, unsigned *bad)
+{
+    struct call *calls = calloc(m->count, sizeof *calls);
+    int err = 0;
+
+    *bad = first;
+    if (!calls)
+        return -ENOMEM;
+    for (unsigned i = first; i < m->count; i++) {
+        struct call *c = &calls[i];
+        *c = (struct call){.visit = visit, .context = context, .i = i};
+        /* The last is this thread's own, and so is one that no thread can be had for. */
+        c->apart = i + 1 < m->count && pthread_create(&c->thread, NULL, make_call, c) == 0;
+        if (!c->apart)
+            make_call(c);
+    }
+    for (unsigned i = first; i < m->count; i++) {
+        if (calls[i].apart)
+            pthread_join(calls[i].thread, NULL);
+        if (!err && calls[i].err) {
+            err = calls[i].err;
+            *bad = i;
+        }
+    }
+    free(calls);
+    return err;
+}
+
+static int open_mount(void *context, unsigned i)
+{
+    struct pc_mounts *m = context;
+    struct stat st;
+    int err = pc_sys_open_root(m->paths[i], true, &m->handles[i]);
+    if (!err)
+        err = pc_sys_stat(m->handles[i], &st);
+    if (!err)
+        m->devices[i] = st.st_dev;
+    return err;
+}
+
 int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count, bool allow_root,
                    unsigned *bad)
 {
     struct stat root;
-    struct stat st;
 
     *m = (struct pc_mounts){.count = count ? count : 1, .paths = count ? paths : NULL};
     if (count == 0)
@@ -29,14 +87,11 @@ int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count
         m->handles[i] = PC_HANDLE_NONE;
 
     int err = pc_sys_stat_path("/", true, &root);
-    for (unsigned i = 0; i < count && !err; i++) {
+    if (!err)
+        err = pc_mounts_visit(m, 0, open_mount, m, bad);
+    for (unsigned i = 0; i < count && !err && !allow_root; i++) {
         *bad = i;
-        err = pc_sys_open_root(paths[i], true, &m->handles[i]);
-        if (!err)
-            err = pc_sys_stat(m->handles[i], &st);
-        if (!err)
-            m->devices[i] = st.st_dev;
-        if (!err && !allow_root && st.st_dev == root.st_dev)
+        if (m->devices[i] == root.st_dev)
             err = -ENODEV;
     }
     if (err)
@@ -56,33 +111,60 @@ void pc_mounts_close(struct pc_mounts *m)
     m->devices = NULL;
 }
 
+/* One directory as the mount points show it. */
+struct view {
+    const struct pc_mounts *m;
+    const char *path;
+    struct pc_handle *dirs;
+    struct stat *seen; /* the directory, then the probe in it */
+    char probe[64];
+};
+
+static int open_view(void *context, unsigned i)
+{
+    const struct view *v = context;
+    const int err = pc_sys_open_beneath(v->m->handles[i], v->path, true, &v->dirs[i]);
+    return err ? err : pc_sys_stat(v->dirs[i], &v->seen[i]);
+}
+
+static int look_for_probe(void *context, unsigned i)
+{
+    const struct view *v = context;
+    return pc_sys_stat_at(v->dirs[i], v->probe, &v->seen[i]);
+}
+
+/*
+ * Whether all have seen the same inode; if not, -EXDEV. `err` is what looking has come to: what a
+ * mount point does not find is there on the first.
+ */
+static int compare_views(const struct view *v, int err, unsigned *bad)
+{
+    for (unsigned i = 1; i < v->m->count && !err; i++) {
+        *bad = i;
+        if (v->seen[i].st_ino != v->seen[0].st_ino)
+            err = -EXDEV;
+    }
+    return err == -ENOENT ? -EXDEV : err;
+}
+
 /*
  * Makes a directory through the first and looks for it through the others. On NFS a directory takes
  * one round trip to make, and a file up to three.
  */
-static int probe(const struct pc_handle *dirs, unsigned count, unsigned *bad)
+static int probe(struct view *v, unsigned *bad)
 {
     struct timespec now;
-    struct stat made;
-    struct stat seen;
-    char name[64];
 
     /* A name that nobody has asked for before, so no mount can have cached that it is missing. */
     clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(name, sizeof name, ".pcopy-probe-%ld-%lld-%ld", (long)getpid(), (long long)now.tv_sec,
-             now.tv_nsec);
+    snprintf(v->probe, sizeof v->probe, ".pcopy-probe-%ld-%lld-%ld", (long)getpid(),
+             (long long)now.tv_sec, now.tv_nsec);
     *bad = 0;
-    int err = pc_sys_mkdir(dirs[0], name, S_IRWXU);
+    int err = pc_sys_mkdir(v->dirs[0], v->probe, S_IRWXU);
     if (err)
         return err;
-    err = pc_sys_stat_at(dirs[0], name, &made);
-    for (unsigned i = 1; i < count && !err; i++) {
-        *bad = i;
-        err = pc_sys_stat_at(dirs[i], name, &seen);
-        if (err == -ENOENT || (!err && seen.st_ino != made.st_ino))
-            err = -EXDEV;
-    }
-    const int rmdir_err = pc_sys_rmdir(dirs[0], name);
+    err = compare_views(v, pc_mounts_visit(v->m, 0, look_for_probe, v, bad), bad);
+    const int rmdir_err = pc_sys_rmdir(v->dirs[0], v->probe);
     if (!err && rmdir_err) {
         *bad = 0;
         err = rmdir_err;
@@ -92,36 +174,29 @@ static int probe(const struct pc_handle *dirs, unsigned count, unsigned *bad)
 
 int pc_mounts_agree(const struct pc_mounts *m, const char *path, bool writable, unsigned *bad)
 {
-    struct pc_handle *dirs = calloc(m->count, sizeof *dirs);
-    struct stat first = {0};
-    struct stat st;
+    struct view v = {.m = m, .path = path};
     bool sure = true;
-    unsigned opened = 0;
-    int err = 0;
+    int err = -ENOMEM;
 
     *bad = 0;
-    if (!dirs)
-        return -ENOMEM;
-    while (opened < m->count && !err) {
-        *bad = opened;
-        err = pc_sys_open_beneath(m->handles[opened], path, true, &dirs[opened]);
-        if (err)
-            break;
-        err = pc_sys_stat(dirs[opened], opened == 0 ? &first : &st);
-        opened++;
-        if (err || opened == 1)
-            continue;
-        if (st.st_ino != first.st_ino)
-            err = -EXDEV;
-        sure = sure && st.st_dev == first.st_dev;
-    }
-    if (err == -ENOENT) /* it is there on the first */
-        err = -EXDEV;
+    v.dirs = calloc(m->count, sizeof *v.dirs);
+    v.seen = calloc(m->count, sizeof *v.seen);
+    if (!v.dirs || !v.seen)
+        goto out;
+    for (unsigned i = 0; i < m->count; i++)
+        v.dirs[i] = PC_HANDLE_NONE;
+    err = compare_views(&v, pc_mounts_visit(m, 0, open_view, &v, bad), bad);
+    for (unsigned i = 1; i < m->count; i++)
+        sure = sure && v.seen[i].st_dev == v.seen[0].st_dev;
     if (!err && !sure && writable)
-        err = probe(dirs, m->count, bad);
-    for (unsigned i = 0; i < opened; i++)
-        pc_sys_close(&dirs[i]);
-    free(dirs);
+        err = probe(&v, bad);
+    for (unsigned i = 0; i < m->count; i++) {
+        if (pc_handle_open(v.dirs[i]))
+            pc_sys_close(&v.dirs[i]);
+    }
+out:
+    free(v.seen);
+    free(v.dirs);
     return err;
 }
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,15 +93,22 @@ static const char *joined(struct pc_plan *p, const char *dir, const char *name)
     return keep(p, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
 }
 
-/* What is before the last component: "." if there is nothing. */
-static const char *parent_of(struct pc_plan *p, const char *path)
+/* Length of what is before the last component; 0 if there is nothing. */
+static size_t length_above(const char *path)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
-        return ".";
+        return 0;
     while (slash > path && slash[-1] == '/')
         slash--;
-    return slash == path ? "/" : keep(p, "%.*s", (int)(slash - path), path);
+    return slash == path ? 1 : (size_t)(slash - path);
+}
+
+/* What is before the last component: "." if there is nothing. */
+static const char *parent_of(struct pc_plan *p, const char *path)
+{
+    const size_t n = length_above(path);
+    return n ? keep(p, "%.*s", (int)n, path) : ".";
 }
 
 static const char *base_of(const char *path)
@@ -388,10 +396,11 @@ static int make_path(struct work *w, unsigned i, const char *path, mode_t mode, 
     int err = open_in(w->targets, i, path, true, out);
     if (err != -ENOENT)
         return err;
-    const char *above = parent_of(w->plan, path);
+    char *above = length_above(path) ? strndup(path, length_above(path)) : strdup(".");
     if (!above)
         return -ENOMEM;
     err = make_path(w, i, above, 0777 & ~w->options->keep.umask, &parent_made, &parent);
+    free(above);
     if (err)
         return err;
     err = pc_sys_mkdir(parent, base_of(path), mode);
@@ -402,28 +411,44 @@ static int make_path(struct work *w, unsigned i, const char *path, mode_t mode, 
     return err;
 }
 
+/* A directory of one side, and what opening it on all mount points tells. */
+struct side {
+    struct work *w;
+    struct pc_mounts *m;
+    const char *path;
+    mode_t mode;
+    struct pc_handle *handles;
+    atomic_bool made; /* these are read when all threads have ended */
+    atomic_bool network;
+    atomic_bool look_up;
+};
+
 /*
- * Opens a directory through mount `i`, making it at the destination unless nothing is to be
+ * Opens the directory through mount `i`, making it at the destination unless nothing is to be
  * changed, and asks what it is on.
  */
-static int open_on(struct work *w, struct pc_mounts *m, unsigned i, const char *path, mode_t mode,
-                   bool *made, struct pc_handle *out)
+static int open_on(void *context, unsigned i)
 {
+    struct side *s = context;
+    struct work *w = s->w;
+    struct pc_handle *out = &s->handles[i];
     struct pc_handle h;
     struct pc_fs fs;
     for (bool again = false;; again = true) {
-        const bool target = m == w->targets;
-        int err = target && !w->options->observe ? make_path(w, i, path, mode, made, out)
-                                                 : open_in(m, i, path, target, out);
+        const bool target = s->m == w->targets;
+        bool made = false;
+        int err = target && !w->options->observe ? make_path(w, i, s->path, s->mode, &made, out)
+                                                 : open_in(s->m, i, s->path, target, out);
+        s->made |= made;
         if (err == -ENOENT && target && w->options->observe) {
-            *made = true;
+            s->made = true;
             return 0;
         }
         if (!err)
             err = pc_sys_fs(*out, &fs);
         if (!err) {
-            m->network |= fs.network;
-            m->look_up |= fs.network && pc_sys_create_looks_up(*out);
+            s->network |= fs.network;
+            s->look_up |= fs.network && pc_sys_create_looks_up(*out);
         }
         if (err != -ESTALE || again)
             return err;
@@ -431,7 +456,7 @@ static int open_on(struct work *w, struct pc_mounts *m, unsigned i, const char *
          * ordinary way makes the kernel look it up anew (close-to-open consistency, nfs(5)). */
         if (pc_handle_open(*out))
             pc_sys_close(out);
-        if (open_in(m, i, path, false, &h) == 0)
+        if (open_in(s->m, i, s->path, false, &h) == 0)
             pc_sys_close(&h);
     }
 }
@@ -440,14 +465,21 @@ static int open_on(struct work *w, struct pc_mounts *m, unsigned i, const char *
 static int open_side(struct work *w, struct pc_mounts *m, const char *path, mode_t mode, bool *made,
                      struct pc_handle *handles, const char **labels)
 {
+    struct side s = {.w = w, .m = m, .path = path, .mode = mode, .handles = handles};
+    unsigned bad = 0;
     for (unsigned i = 0; i < m->count; i++) {
         labels[i] = shown(w, m, i, path);
         if (!labels[i])
             return refuse_errno(w, -ENOMEM, "open directory", path);
-        const int err = open_on(w, m, i, path, mode, made, &handles[i]);
-        if (err)
-            return refuse_errno(w, err, "open directory", labels[i]);
     }
+    int err = open_on(&s, 0); /* what is missing is made once, */
+    if (!err)
+        err = pc_mounts_visit(m, 1, open_on, &s, &bad); /* and there for the others */
+    if (err)
+        return refuse_errno(w, err, "open directory", labels[bad]);
+    *made = s.made;
+    m->network |= s.network;
+    m->look_up |= s.look_up;
     w->plan->network |= m->network;
     return 0;
 }

@@ -37,6 +37,14 @@ enum pc_sharing {
 int pc_mounts_open(struct pc_mounts *m, const char *const *paths, unsigned count, bool allow_root,
                    unsigned *bad);
 
+/*
+ * Calls `visit` for the mount points from `first` on, for all at the same time: what takes each of
+ * them round trips takes no longer for many than for one. Returns 0, or the first error in the
+ * order of the mount points; *bad is then the index of that one.
+ */
+int pc_mounts_visit(const struct pc_mounts *m, unsigned first,
+                    int (*visit)(void *context, unsigned i), void *context, unsigned *bad);
+
 /* Closes the mount points. */
 void pc_mounts_close(struct pc_mounts *m);
 

@@ -3,6 +3,7 @@
  */
 #include "scratch.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -107,6 +108,48 @@ static void a_path_on_the_root_file_system_is_no_mount_point_unless_allowed(void
     pc_mounts_close(&m);
     assert_int_equal(pc_mounts_open(&m, proc, 1, false, &bad), 0);
     pc_mounts_close(&m);
+}
+
+struct visits {
+    pthread_barrier_t all;
+    int results[4];
+    bool made[4];
+};
+
+/* Returns only when all are being made. */
+static int note_visit(void *context, unsigned i)
+{
+    struct visits *v = context;
+    v->made[i] = true;
+    pthread_barrier_wait(&v->all);
+    return v->results[i];
+}
+
+static void mount_points_are_visited_at_the_same_time(void **state)
+{
+    (void)state;
+    const struct pc_mounts four = {.count = 4};
+    const struct pc_mounts one = {.count = 1};
+    unsigned bad;
+    struct visits v = {.results = {0}};
+    pthread_barrier_init(&v.all, NULL, 4);
+    assert_int_equal(pc_mounts_visit(&four, 0, note_visit, &v, &bad), 0);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(v.made[i]);
+    v.results[1] = -EIO;
+    v.results[2] = -EACCES;
+    assert_int_equal(pc_mounts_visit(&four, 0, note_visit, &v, &bad), -EIO);
+    assert_int_equal(bad, 1);
+    pthread_barrier_destroy(&v.all);
+
+    pthread_barrier_init(&v.all, NULL, 2);
+    v.made[0] = v.made[1] = false;
+    assert_int_equal(pc_mounts_visit(&four, 2, note_visit, &v, &bad), -EACCES);
+    assert_int_equal(bad, 2);
+    assert_false(v.made[0] || v.made[1]);
+    pthread_barrier_destroy(&v.all);
+
+    assert_int_equal(pc_mounts_visit(&one, 1, note_visit, &v, &bad), 0); /* nobody is left */
 }
 
 /* Names below a directory. */
@@ -252,6 +295,7 @@ int main(void)
         SCRATCH_TEST(each_mount_point_is_opened_in_its_place),
         SCRATCH_TEST(the_one_that_cannot_be_opened_is_told_and_none_stays_open),
         SCRATCH_TEST(a_path_on_the_root_file_system_is_no_mount_point_unless_allowed),
+        SCRATCH_TEST(mount_points_are_visited_at_the_same_time),
         SCRATCH_TEST(mount_points_agree_if_they_show_the_same_directory),
         SCRATCH_TEST(a_probe_tells_apart_what_has_the_same_numbers),
         SCRATCH_TEST(local_mount_points_share_nothing),

@@ -3,6 +3,7 @@
  */
 #include "scratch.h"
 
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "pcopy/plan.h"
@@ -544,7 +545,7 @@ static void a_plan_leaves_nothing_open(void **state)
     assert_int_equal(open_files(), before);
 }
 
-static int fail_at;
+static atomic_int fail_at; /* mount points are opened by several threads */
 
 static int fail_nth(const char *call)
 {
