@@ -59,11 +59,14 @@ enum {
     VERSION
 };
 
-/* The one table: getopt's tables and --help are made from it. */
+/*
+ * The one table: getopt's tables and --help are made from it, and from --help the completions
+ * (scripts/completions.awk says what these take from an argument and a text).
+ */
 static const struct {
     int id; /* the letter, if it has one */
     const char *name;
-    const char *argument; /* in brackets if it may be left out; that is not shown here */
+    const char *argument; /* in brackets if it may be left out; in small letters the only word */
     const char *help;
 } TABLE[] = {
     {'j', "jobs", "N",
@@ -109,8 +112,8 @@ static const struct {
      "before trying again; then twice as long each time\n"
      "(default 1)"},
     {ON_FULL, "on-full", "WHAT",
-     "if the destination is full: stop (default), wait for\n"
-     "room, or skip what does not fit"},
+     "if the destination is full: stop (default), wait (for\n"
+     "room), skip (what does not fit)"},
     {EXCLUDE, "exclude", "PATTERN",
      "leave out what matches, in rsync's patterns; the first\n"
      "match of these four options decides"},
@@ -143,7 +146,7 @@ static const struct {
      "more than that share"},
     {'n', "dry-run", NULL, "change nothing, say what would be done"},
     {'i', "itemize-changes", NULL, "print a line for each change, as rsync does"},
-    {VERIFY, "verify", "[HOW]",
+    {VERIFY, "verify", "[checksum]",
      "a second pass that copies again what differs; with\n"
      "checksum it compares contents"},
     {VERIFY_ROUNDS, "verify-rounds", "N", "passes of --verify until nothing differs (default 2)"},
