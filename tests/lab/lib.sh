@@ -231,16 +231,18 @@ sorted() {
     tr ' ' '\n' <<<"${took[$1]# }" | sort -g | tr '\n' ' '
 }
 
+# median PROGRAM: of the seconds of all its turns.
+median() {
+    sorted "$1" | awk '{ printf "%.2f", ($int((NF + 1) / 2) + $int(NF / 2 + 1)) / 2 }'
+}
+
 # ratio WHAT A B: of two programs, by the medians of all their turns, and by the least.
 ratio() {
-    awk -v what="$1" -v a="$(sorted "$2")" -v b="$(sorted "$3")" '
-    function median(list, n) {
-        return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-    }
+    awk -v what="$1" -v ma="$(median "$2")" -v mb="$(median "$3")" -v as="$(sorted "$2")" \
+        -v bs="$(sorted "$3")" '
     BEGIN {
-        na = split(a, as, " "); nb = split(b, bs, " ")
-        ma = median(as, na); mb = median(bs, nb)
+        a = as + 0; b = bs + 0 # the first of them
         printf "%s: medians %.2f s / %.2f s = %.2f, minima %.2f s / %.2f s = %.2f\n", what,
-            ma, mb, ma / mb, as[1], bs[1], as[1] / bs[1]
+            ma, mb, ma / mb, a, b, a / b
     }'
 }
