@@ -213,7 +213,10 @@ static bool let_go(struct file *f, const struct range *r, const struct pc_data_f
         pc_sys_forget(d->from[number % d->from_count].file, r->at, r->end - r->at);
     if (!to)
         return true;
-    int err = pc_sys_write_back(to->file, r->at, r->end - r->at, false);
+    /* Behind the last ranges nobody comes to wait for them. That an NFS client with a lot on its way
+     * starts more, only waiting makes sure; and fsync() is called for one mount after the other. */
+    const bool last = f->config->flush && d->src->st_size - r->at <= WINDOW * length;
+    int err = pc_sys_write_back(to->file, r->at, r->end - r->at, last);
     if (!err && number >= WINDOW) {
         to = &d->to[(number - WINDOW) % d->to_count];
         err = pc_sys_write_back(to->file, behind, length, true);

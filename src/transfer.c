@@ -707,6 +707,7 @@ static void configure(struct run *run)
                 .reflink = o->reflink,
                 .sparse = o->sparse,
                 .reserve = o->preallocate,
+                .flush = o->fsync == PC_FSYNC_FILE || run->targets.network,
                 .network = run->sources.network && run->targets.network,
                 .ranges = run->ranges,
                 .bandwidth = run->bandwidth,
