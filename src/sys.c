@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/acl.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -237,6 +238,19 @@ int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, bool excl
 int pc_sys_create_readable(struct pc_handle dir, const char *name, struct pc_handle *out)
 {
     return open_at(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, S_IRUSR | S_IWUSR, out);
+}
+
+int pc_sys_open_or_create(struct pc_handle dir, const char *name, struct pc_handle *out)
+{
+    return open_at(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+                   S_IRUSR | S_IWUSR, out);
+}
+
+int pc_sys_lock(struct pc_handle h)
+{
+    int err;
+    RETRY(err, "flock", flock(h.fd, LOCK_EX | LOCK_NB));
+    return err;
 }
 
 int pc_sys_close(struct pc_handle *h)
@@ -523,6 +537,13 @@ int pc_sys_fsync(struct pc_handle h)
 {
     int err;
     RETRY(err, "fsync", fsync(h.fd));
+    return err;
+}
+
+int pc_sys_fdatasync(struct pc_handle h)
+{
+    int err;
+    RETRY(err, "fdatasync", fdatasync(h.fd));
     return err;
 }
 

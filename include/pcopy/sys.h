@@ -139,6 +139,18 @@ int pc_sys_create(struct pc_handle dir, const char *name, mode_t mode, bool excl
 /* The same, exclusive, for a file of the owner's own that is to be read as well. */
 int pc_sys_create_readable(struct pc_handle dir, const char *name, struct pc_handle *out);
 
+/*
+ * File `name` for reading and writing, made for its owner alone if it is not there. As with
+ * pc_sys_open_file() the caller looks at what it has got; a symbolic link gives -ELOOP.
+ */
+int pc_sys_open_or_create(struct pc_handle dir, const char *name, struct pc_handle *out);
+
+/*
+ * Locks an open file until it is closed against all others that do so, on NFS those of other hosts
+ * too (flock(2)). -EWOULDBLOCK if another has it.
+ */
+int pc_sys_lock(struct pc_handle h);
+
 /* Closes and forgets the handle. The error of a file that was written is an error of its data. */
 int pc_sys_close(struct pc_handle *h);
 
@@ -230,6 +242,9 @@ int pc_sys_truncate(struct pc_handle h, off_t size);
 
 /* Data and metadata of one file to stable storage. */
 int pc_sys_fsync(struct pc_handle h);
+
+/* Only its data, and its size. */
+int pc_sys_fdatasync(struct pc_handle h);
 
 /*
  * Everything of the file system that `h` is on to stable storage; reports write-back errors. `h`
