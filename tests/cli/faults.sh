@@ -35,7 +35,7 @@ nth_fails() {
     shift 3
     rm -f proof
     run env INJECT_CALL="$call" INJECT_NTH="$nth" INJECT_ERRNO="$errno" INJECT_PROOF=proof \
-        LD_PRELOAD="$inject" "$PCOPY" -a -q "$@" --checksum-file=list src dst
+        LD_PRELOAD="$inject" "$PCOPY" -a -q --retries=0 "$@" --checksum-file=list src dst
     [ -e proof ]
 }
 

@@ -55,6 +55,7 @@ struct variant {
     bool damaged;     /* a file of equal size and mtime has other contents */
     bool overwritten; /* existing files are written over */
     bool dry;         /* nothing is to be changed */
+    unsigned retries; /* 0: each fault is an error at once */
     unsigned jobs;    /* more than one: calls come in another order each time; 0: one */
 };
 
@@ -385,8 +386,9 @@ static enum pc_status run(const struct variant *v)
     struct pc_options o;
     char problem[256];
     snprintf(words, sizeof words,
-             "pcopy -a -q -j %u --walkers 1 --queue-size 64 --buffer-size 4K%s%s%s src dst",
-             v->jobs ? v->jobs : 1, v->two_mounts ? " --allow-rootfs -m m1,m2" : "",
+             "pcopy -a -q -j %u --walkers 1 --queue-size 64 --buffer-size 4K --retry-wait 0 "
+             "--retries %u%s%s%s src dst",
+             v->jobs ? v->jobs : 1, v->retries, v->two_mounts ? " --allow-rootfs -m m1,m2" : "",
              *v->options ? " " : "", v->options);
     for (char *at = words, *word; (word = strtok_r(at, " ", &at));)
         argv[argc++] = word;
@@ -743,6 +745,13 @@ static void with_a_list_of_checksums_of_an_old_tree(void **state)
     try_all(&(struct variant){.options = "--force --checksum-file=list", .before = OLD, .step = 7});
 }
 
+static void tried_again(void **state)
+{
+    (void)state;
+    try_all(&(struct variant){
+        .options = "--delete", .before = OLD, .step = 2, .extras = true, .retries = 2});
+}
+
 static void in_ranges(void **state)
 {
     (void)state;
@@ -815,6 +824,7 @@ int main(void)
         SCRATCH_TEST(over_two_mounts_onto_an_old_tree),
         SCRATCH_TEST(with_a_list_of_checksums),
         SCRATCH_TEST(with_a_list_of_checksums_of_an_old_tree),
+        SCRATCH_TEST(tried_again),
         SCRATCH_TEST(in_ranges),
         SCRATCH_TEST(in_ranges_written_over),
         SCRATCH_TEST(in_reserved_space),
