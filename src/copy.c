@@ -27,6 +27,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,10 @@ struct job {
     const char *name;      /* what it is made under: the entry's name, or `temporary` */
     bool over;             /* it is written over, not new */
     off_t holes;           /* bytes left out */
+    bool journaled;        /* its ranges are, */
+    uint32_t number;       /* under this number, */
+    bool continues;        /* and it was `begun` by a run before */
+    struct pc_journal_file begun;
     char temporary[NAME_MAX + 1];
 };
 
@@ -221,6 +226,9 @@ static bool copy_data(struct job *j, bool *shrunk)
         .to = to,
         .to_count = to_count,
         .to_device = j->now.st_dev,
+        .journal = target && j->journaled ? config->journal : NULL,
+        .journal_number = j->number,
+        .begun = target && j->continues ? &j->begun : NULL,
     };
     if (j->c->hand.hash)
         pc_sums_reset(j->c->hand.hash);
@@ -511,7 +519,8 @@ static bool has_mtime(struct job *j, const struct stat *there)
             if (pc_meta_granularity(file, &found) != 0)
                 found = 1;
             pc_sys_close(&file);
-            pc_sys_unlink(j->dir, j->temporary);
+            if (pc_sys_unlink(j->dir, j->temporary) != 0)
+                pc_sys_unlink(j->dir, j->temporary); /* else it is left for the next run */
             atomic_store_explicit(&j->e->dir->touched, true, memory_order_relaxed);
         }
         j->name = j->e->to;
@@ -730,14 +739,43 @@ static int make_one(struct job *j, const struct pc_entry *first)
     return S_ISREG(j->src.st_mode) && !first ? make_file(j) : make_node(j, first);
 }
 
+/* Opens the file that a run before has begun, if it is there as that has left it. */
+static bool take_up(struct job *j, const char *path)
+{
+    const struct pc_copy_config *config = j->c->config;
+    if (!pc_journal_find_file(config->journal, 0, path, &j->src, &j->begun) ||
+        pc_sys_open_existing(j->dir, j->begun.temporary, &j->to) != 0)
+        return false;
+    if (pc_sys_stat(j->to, &j->now) != 0 || !S_ISREG(j->now.st_mode) || j->now.st_nlink != 1 ||
+        j->now.st_size > j->src.st_size) {
+        pc_sys_close(&j->to);
+        return false;
+    }
+    snprintf(j->temporary, sizeof j->temporary, "%s", j->begun.temporary);
+    j->name = j->temporary;
+    j->number = j->begun.number;
+    return true;
+}
+
 /* The same under a temporary name. */
 static int make_temporary(struct job *j, const struct pc_entry *first)
 {
+    const struct pc_copy_config *config = j->c->config;
+    const bool journaled = config->journal && S_ISREG(j->src.st_mode) && !first &&
+                           pc_data_is_big(&config->data, &j->src) && !j->c->hand.hash;
+    char *path = journaled ? pc_tree_path(j->e->dir, PC_RELATIVE, j->e->to) : NULL;
     int err = -EEXIST;
+    j->journaled = path;
+    j->continues = path && take_up(j, path);
+    if (j->continues)
+        err = 0;
     for (int i = 0; i < 100 && err == -EEXIST; i++) {
         use_temporary_name(j);
         err = make_one(j, first);
+        if (!err && path)
+            j->number = pc_journal_add_file(config->journal, 0, path, j->name, &j->src);
     }
+    free(path);
     return err;
 }
 
@@ -768,6 +806,7 @@ static bool make(struct job *j, const struct pc_entry *first)
     j->name = j->e->to;
     j->over = false;
     j->holes = 0;
+    j->journaled = j->continues = false;
     if (!wait_for_turn(j))
         return false;
     if (!j->exists) {
@@ -838,7 +877,8 @@ static void complete(struct job *j, const struct pc_entry *first, bool last_try)
         else if (first) /* rename(2) leaves both names if they are links to one file */
             pc_sys_unlink(j->dir, j->name);
     }
-    if (!ok && !j->over)
+    /* What the journal has begun stays if the run ends: the next one goes on with it. */
+    if (!ok && !j->over && !(j->journaled && j->r->outcome == PC_ABANDONED))
         pc_sys_unlink(j->dir, j->name); /* what is reported is the failure itself */
 }
 

@@ -213,8 +213,8 @@ static bool let_go(struct file *f, const struct range *r, const struct pc_data_f
         pc_sys_forget(d->from[number % d->from_count].file, r->at, r->end - r->at);
     if (!to)
         return true;
-    /* Behind the last ranges nobody comes to wait for them. That an NFS client with a lot on its way
-     * starts more, only waiting makes sure; and fsync() is called for one mount after the other. */
+    /* Behind the last ranges nobody comes to wait for them. That an NFS client with a lot on its
+     * way starts more, only waiting makes sure; and fsync() is for one mount after the other. */
     const bool last = f->config->flush && d->src->st_size - r->at <= WINDOW * length;
     int err = pc_sys_write_back(to->file, r->at, r->end - r->at, last);
     if (!err && number >= WINDOW) {
@@ -223,6 +223,22 @@ static bool let_go(struct file *f, const struct range *r, const struct pc_data_f
         pc_sys_forget(to->file, behind, length);
     }
     return err ? fail(f, to->end, "write", err) : true;
+}
+
+/*
+ * Tells the journal that a range is there. It records that after the destination was flushed
+ * (pc_journal_commit()), which on a network is done for each file.
+ */
+static bool record(struct file *f, const struct range *r, const struct pc_data_file *to)
+{
+    const struct pc_data *d = f->data;
+    if (!d->journal || !to)
+        return true;
+    const int err = f->config->flush ? pc_sys_fsync(to->file) : 0;
+    if (err)
+        return fail(f, to->end, "flush", err);
+    pc_journal_add_range(d->journal, d->journal_number, (uint64_t)r->at, (uint64_t)r->end);
+    return true;
 }
 
 /* Bytes of the source to the new file, if there is one, and to the checksum. */
@@ -234,8 +250,9 @@ static bool copy_range(struct file *f, struct range r, struct pc_hand *hand)
     const uint64_t number = (uint64_t)r.at / config->range;
     const struct pc_handle from = d->from[number % d->from_count].file;
     const struct pc_data_file *to = d->to_count ? &d->to[number % d->to_count] : NULL;
+    if (d->begun && pc_journal_has_range(d->begun, (uint64_t)r.at, (uint64_t)r.end))
+        return true;
     const bool was_cached = f->split && pc_sys_is_cached(from, r.at, r.end - r.at);
-
     if (to && !offload(f, from, to, &r, hand->owner))
         return false;
     if (f->split && !was_cached && r.at < r.end)
@@ -261,7 +278,7 @@ static bool copy_range(struct file *f, struct range r, struct pc_hand *hand)
         }
         r.at += (off_t)size;
     }
-    return f->split ? let_go(f, &whole, to, was_cached) : true;
+    return !f->split || (let_go(f, &whole, to, was_cached) && record(f, &whole, to));
 }
 
 /* --- all ranges --- */

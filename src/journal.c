@@ -117,6 +117,7 @@ struct pc_journal {
 
     /* Read-only once the journal is open. */
     uint64_t id;
+    bool resumes;
     struct records image; /* what is to become of the file */
     struct slot *slots;   /* the directories and files of the image, at most half full */
     size_t size;          /* a power of two */
@@ -447,6 +448,11 @@ static bool table_grow(struct pc_journal *j)
     return true;
 }
 
+bool pc_journal_resumes(const struct pc_journal *j)
+{
+    return j->resumes;
+}
+
 bool pc_journal_has(const struct pc_journal *j, unsigned root, const char *path)
 {
     uint64_t hash = hash_of_root(j, DIRECTORY, root);
@@ -701,7 +707,8 @@ static int make_image(struct opening *o)
     }
     if (o->old.lost || j->image.lost || (last.type != COMPLETE && !keep_all(o)))
         return say_cannot(o, "read", -ENOMEM);
-    if (last.type != COMPLETE && damaged)
+    j->resumes = last.type != COMPLETE;
+    if (j->resumes && damaged)
         say(o, 0, "the last %zu bytes of the journal '%s' are damaged: they are cut off", damaged,
             o->path);
     return 0;

@@ -56,6 +56,7 @@ enum {
     PREALLOCATE,
     BWLIMIT,
     IOPS_LIMIT,
+    JOURNAL,
     VERSION
 };
 
@@ -177,6 +178,9 @@ static const struct {
      "bytes a second of all threads together: a number, a\n"
      "schedule (08:00-18:00=50M,else=0), or @FILE that has one"},
     {IOPS_LIMIT, "iops-limit", "N", "the same for entries made and blocks written"},
+    {JOURNAL, "journal", "FILE",
+     "note in FILE what is finished; the same command goes on\n"
+     "there if it was ended before"},
     {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
     {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
     {EXPLAIN, "explain", NULL,
@@ -436,6 +440,12 @@ static bool check_together(const struct pc_options *o, struct problem *p)
     if (o->reflink == PC_WHEN_ALWAYS && o->sparse != PC_WHEN_AUTO)
         return refuse(p, "--reflink=always keeps the holes of the source: it goes with "
                          "--sparse=auto only");
+    if (o->journal && (o->observe || o->explain || o->check_against))
+        return refuse(p, "--journal is for copying: it does not go with -n, --verify-only, "
+                         "--explain or --check-against");
+    if (o->journal && o->files_from)
+        return refuse(p, "--journal and --files-from exclude each other: the list may be another "
+                         "one each time");
     if (o->files_from && o->delete)
         return refuse(p, "--files-from and --delete exclude each other: what a list does not name "
                          "would be removed");
@@ -569,6 +579,8 @@ static bool take(int id, struct pc_options *o, struct problem *p)
     case IOPS_LIMIT:
         o->iops_limit = optarg;
         return true;
+    case JOURNAL:
+        return parse_file("--journal", &o->journal, p);
     case QUEUE_SIZE:
         return parse_number("--queue-size", optarg, 2, (size_t)1 << 24, &o->queue_size, p);
     case BUFFER_SIZE:
@@ -655,6 +667,67 @@ static bool take(int id, struct pc_options *o, struct problem *p)
     default:
         return refuse(p, "internal: option %d is not handled", id);
     }
+}
+
+/* Options that do not change what is copied to where: a run with others of them is the same. */
+static bool is_aside(int id)
+{
+    static const int ids[] = {'j',        WALKERS,      QUEUE_SIZE,    BUFFER_SIZE, RETRIES,
+                              RETRY_WAIT, ON_FULL,      FSYNC,         'i',         'v',
+                              'q',        VERIFY,       VERIFY_ROUNDS, BWLIMIT,     IOPS_LIMIT,
+                              JOURNAL,    ALLOW_ROOTFS, PREALLOCATE,   STRICT,      SPLIT_SIZE};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        if (ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+/* Adds a line to the identity of the run. False without memory. */
+__attribute__((format(printf, 2, 3))) static bool identify(struct pc_options *o, const char *format,
+                                                           ...)
+{
+    char **more = realloc(o->identity, (o->identity_count + 2) * sizeof *more);
+    va_list args;
+    if (!more)
+        return false;
+    o->identity = more;
+    va_start(args, format);
+    const int n = vasprintf(&more[o->identity_count], format, args);
+    va_end(args);
+    if (n < 0)
+        more[o->identity_count] = NULL;
+    else
+        more[++o->identity_count] = NULL;
+    return n >= 0;
+}
+
+/* An option, by its name in the table, to the identity. */
+static bool identify_option(struct pc_options *o, int id, const char *argument)
+{
+    size_t i = 0;
+    while (TABLE[i].id != id)
+        i++;
+    const char *name = TABLE[i].name;
+    const char letter[2] = {(char)id, '\0'};
+    return is_aside(id) || identify(o, "option=%s%s%s%s", name ? "--" : "-", name ? name : letter,
+                                    argument ? "=" : "", argument ? argument : "");
+}
+
+/* The operands to the identity, and the directory that they are relative to. */
+static bool identify_operands(struct pc_options *o)
+{
+    char *here = get_current_dir_name();
+    bool relative = *o->target != '/' && o->mounts.count == 0;
+    bool good = identify(o, "destination=%s", o->target);
+    for (unsigned i = 0; i < o->source_count; i++) {
+        relative = relative || (*o->sources[i] != '/' && o->source_mounts.count == 0);
+        good = good && identify(o, "source=%s", o->sources[i]);
+    }
+    if (relative)
+        good = good && identify(o, "directory=%s", here ? here : "?");
+    free(here);
+    return good;
 }
 
 /* What getopt_long() did not like. Its optopt is 0 for an unknown long option. */
@@ -752,9 +825,13 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
             pc_options_free(o);
             return id == 'h' ? PC_REQUEST_HELP : PC_REQUEST_VERSION;
         }
-        good = id == '?' || id == ':' ? refuse_option(id, argv, &p) : take(id, o, &p);
+        if (id == '?' || id == ':')
+            good = refuse_option(id, argv, &p);
+        else /* before take(), which cuts lists up */
+            good = (identify_option(o, id, optarg) || refuse(&p, "no memory")) && take(id, o, &p);
     }
-    if (good && parse_operands(argv + optind, argc - optind, o, &p))
+    if (good && parse_operands(argv + optind, argc - optind, o, &p) &&
+        (identify_operands(o) || refuse(&p, "no memory")))
         return PC_REQUEST_RUN;
     pc_options_free(o);
     return PC_REQUEST_REFUSED;
@@ -766,5 +843,8 @@ void pc_options_free(struct pc_options *o)
     free(o->mounts.paths);
     free(o->source_mounts.paths);
     pc_filter_free(o->filter);
+    for (size_t i = 0; i < o->identity_count; i++)
+        free(o->identity[i]);
+    free(o->identity);
     *o = (struct pc_options){0};
 }

@@ -31,6 +31,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@
 #include "pcopy/check.h"
 #include "pcopy/copy.h"
 #include "pcopy/explain.h"
+#include "pcopy/journal.h"
 #include "pcopy/names.h"
 #include "pcopy/plan.h"
 #include "pcopy/queue.h"
@@ -72,6 +74,7 @@ struct run {
     struct pc_copy_config config;
     struct pc_names *names;      /* of --files-from */
     struct pc_sums_writer *sums; /* of --checksum-file */
+    struct pc_journal *journal;
     enum pass pass;
     enum pc_changes changes; /* how they are printed */
     unsigned jobs;
@@ -101,6 +104,9 @@ struct run {
 
     pthread_t monitor;
     sigset_t signals;
+    pthread_t keeper; /* of the journal, until this is posted */
+    sem_t done;
+    bool journal_failed; /* that was said */
 };
 
 struct worker {
@@ -131,30 +137,32 @@ static void stop(struct run *run, int failure)
 
 /* --- telling --- */
 
-static void report_error(struct run *run, unsigned slot, const struct pc_dir *dir, unsigned end,
+static void report_error(struct run *run, unsigned slot, struct pc_dir *dir, unsigned end,
                          const char *name, const char *operation, int err, const char *why)
 {
     char *path = pc_tree_path(dir, end, name);
+    atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
     pc_report_count(run->report, slot, PC_COUNT_ERRORS, 1);
     pc_report_count(run->report, slot, PC_COUNT_FAILED + (enum pc_count)pc_retry_class(err), 1);
     pc_report_error(run->report, operation, path ? path : name, err, why);
     free(path);
 }
 
-static void report_vanished(struct run *run, unsigned slot, const struct pc_dir *dir,
-                            const char *name)
+static void report_vanished(struct run *run, unsigned slot, struct pc_dir *dir, const char *name)
 {
     char *path = pc_tree_path(dir, PC_SOURCE, name);
+    atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
     pc_report_count(run->report, slot, PC_COUNT_VANISHED, 1);
     pc_report_error(run->report, "copy", path ? path : name, -ENOENT,
                     "it vanished while the tree was read");
     free(path);
 }
 
-static void report_changed(struct run *run, unsigned slot, const struct pc_dir *dir,
-                           const char *name, const struct pc_result *r)
+static void report_changed(struct run *run, unsigned slot, struct pc_dir *dir, const char *name,
+                           const struct pc_result *r)
 {
     char *path = pc_tree_path(dir, PC_SOURCE, name);
+    atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
     pc_report_count(run->report, slot, PC_COUNT_CHANGED, 1);
     if (r->err)
         pc_report_error(run->report, "copy", path ? path : name, r->err, r->why);
@@ -165,7 +173,7 @@ static void report_changed(struct run *run, unsigned slot, const struct pc_dir *
 }
 
 /* What a destination cannot keep is said once for each mount point, or with --strict each time. */
-static void report_lost(struct run *run, unsigned slot, const struct pc_dir *dir, const char *name,
+static void report_lost(struct run *run, unsigned slot, struct pc_dir *dir, const char *name,
                         const struct pc_result *r)
 {
     static const struct {
@@ -235,7 +243,7 @@ static void report_change(struct worker *w, const struct pc_dir *dir, const stru
     }
 }
 
-static void account(struct worker *w, const struct pc_dir *dir, const struct pc_entry *e,
+static void account(struct worker *w, struct pc_dir *dir, const struct pc_entry *e,
                     const struct pc_result *r)
 {
     static const enum pc_count counts[] = {
@@ -320,8 +328,7 @@ static void removed(void *owner, const char *path, mode_t type)
     pc_report_change(run->report, &change);
 }
 
-static void not_removed(void *owner, const struct pc_dir *dir, unsigned end, const char *name,
-                        int err)
+static void not_removed(void *owner, struct pc_dir *dir, unsigned end, const char *name, int err)
 {
     struct worker *w = owner;
     if (!is_counting(w->run))
@@ -341,6 +348,22 @@ static void note_retry(void *context, int err)
 
 /* --- copy threads --- */
 
+/* Tells the journal of a directory that is finished, or the one above that not all of it is. */
+static void record(struct run *run, struct pc_dir *d)
+{
+    if (run->pass != PASS_COPY || !run->journal)
+        return;
+    if (atomic_load_explicit(&d->failed, memory_order_relaxed)) {
+        if (d->parent)
+            atomic_store_explicit(&d->parent->failed, true, memory_order_relaxed);
+        return;
+    }
+    char *path = pc_tree_path(d, PC_RELATIVE, "");
+    if (path) /* else it is only not recorded */
+        pc_journal_add_dir(run->journal, 0, path);
+    free(path);
+}
+
 /* Gives an entry back. Its directory, and those above it, are finished if it was their last. */
 static void finish(struct worker *w, struct pc_entry *entry)
 {
@@ -351,6 +374,7 @@ static void finish(struct worker *w, struct pc_entry *entry)
             continue;
         pc_copy_dir(&w->copier, d, &result);
         account(w, d, NULL, &result);
+        record(run, d);
     }
 }
 
@@ -491,11 +515,19 @@ static int enter(void *context, struct pc_dir *dir)
     return 0;
 }
 
+/* True for a directory that a run before has finished, which the journal knows. */
+static bool is_finished(const struct run *run, const char *path, mode_t type)
+{
+    return run->journal && run->pass == PASS_COPY && type == S_IFDIR &&
+           pc_journal_has(run->journal, 0, path);
+}
+
 static bool excludes(void *context, const struct pc_dir *dir, const char *name, mode_t type)
 {
     struct run *run = context;
     char *path = pc_tree_path(dir, PC_RELATIVE, name);
-    const bool out = path && pc_filter_excludes(run->options->filter, path, type == S_IFDIR);
+    const bool out = path && (pc_filter_excludes(run->options->filter, path, type == S_IFDIR) ||
+                              is_finished(run, path, type));
     free(path);
     return out;
 }
@@ -513,8 +545,8 @@ static int emit(void *context, struct pc_entry *entry)
     return err;
 }
 
-static void walk_failed(void *context, const struct pc_dir *dir, const char *name,
-                        const char *operation, int err)
+static void walk_failed(void *context, struct pc_dir *dir, const char *name, const char *operation,
+                        int err)
 {
     struct run *run = context;
     /* What a list names and is not there has not been seen to vanish. */
@@ -691,6 +723,7 @@ static void configure(struct run *run)
         .rule = o->rule,
         .filter = pc_filter_has_attributes(o->filter) ? o->filter : NULL,
         .sums = run->pass == PASS_COPY ? run->sums : NULL,
+        .journal = run->pass == PASS_COPY ? run->journal : NULL,
         .sweep_only = run->pass == PASS_DELETE,
         .observe = o->observe,
         .forget = verify || o->verify_only,
@@ -735,6 +768,9 @@ static void configure(struct run *run)
                 .failed = not_removed,
             },
     };
+    /* What was not flushed when a run was ended may have its size and mtime and not its data. */
+    if (run->journal && pc_journal_resumes(run->journal) && !run->config.fsync && !verify)
+        run->config.rule.checksum = true;
     if (verify) {
         run->config.rule.checksum |= o->verify_data;
         run->config.rule.ignore_times = false;
@@ -745,9 +781,9 @@ static void configure(struct run *run)
 static int prepare(struct run *run)
 {
     const struct pc_options *o = run->options;
-    const struct pc_walk_events events = {
-        run,         enter,     emit, pc_filter_has_names(o->filter) ? excludes : NULL,
-        walk_failed, run->retry};
+    const bool some = pc_filter_has_names(o->filter) || run->journal;
+    const struct pc_walk_events events = {run,         enter,     emit, some ? excludes : NULL,
+                                          walk_failed, run->retry};
     struct pc_queue *queue = NULL;
     const struct pc_tree_config tree = {
         .sources = run->sources.count,
@@ -858,7 +894,8 @@ static int feed_roots(struct run *run, bool directories)
         const struct pc_root *root = &run->plan.roots[i];
         struct pc_entry *dir;
         struct pc_entry *file;
-        if (directories != S_ISDIR(root->type) || is_excluded(run, root))
+        if (directories != S_ISDIR(root->type) || is_excluded(run, root) ||
+            is_finished(run, root->relative, root->type))
             continue;
         int err = pc_tree_add_root(run->tree, root->handles, root->labels, &dir);
         if (err)
@@ -933,6 +970,80 @@ static int flush(struct run *run)
         }
     }
     return result;
+}
+
+/* --- the journal --- */
+
+#define SECOND     INT64_C(1000000000)
+#define LEAST_WAIT (SECOND / 10)
+
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+/* What the journal was told until now is flushed, and then recorded. */
+static void commit(struct run *run)
+{
+    pc_journal_mark(run->journal);
+    int err = flush(run);
+    if (err) {
+        stop(run, err);
+        return;
+    }
+    err = pc_journal_commit(run->journal);
+    if (err && !run->journal_failed)
+        pc_report_error(run->report, "write to the journal", run->options->journal, err, NULL);
+    run->journal_failed = err;
+}
+
+/*
+ * Commits now and then, so seldom that no more than a twentieth of the time goes into it: flushing
+ * the destination is not for nothing.
+ */
+static void *keep_journal(void *argument)
+{
+    struct run *run = argument;
+    int64_t at = now() + LEAST_WAIT;
+    for (;;) {
+        const struct timespec until = {.tv_sec = at / SECOND, .tv_nsec = at % SECOND};
+        if (sem_clockwait(&run->done, CLOCK_MONOTONIC, &until) == 0)
+            return NULL;
+        if (errno != ETIMEDOUT)
+            continue;
+        const int64_t begin = now();
+        commit(run);
+        const int64_t end = now();
+        at = end + (20 * (end - begin) > LEAST_WAIT ? 20 * (end - begin) : LEAST_WAIT);
+    }
+}
+
+static int start_keeper(struct run *run)
+{
+    sem_init(&run->done, 0, 0);
+    return run->journal ? -pthread_create(&run->keeper, NULL, keep_journal, run) : 0;
+}
+
+static void end_keeper(struct run *run)
+{
+    if (run->journal) {
+        sem_post(&run->done);
+        pthread_join(run->keeper, NULL);
+        commit(run);
+    }
+    sem_destroy(&run->done);
+}
+
+/* The journal of a run that has come to its end is done with. */
+static enum pc_status end_journal(struct run *run, enum pc_status status)
+{
+    const int err = status == PC_STATUS_DONE ? pc_journal_complete(run->journal) : 0;
+    if (!err)
+        return status;
+    pc_report_error(run->report, "write to the journal", run->options->journal, err, NULL);
+    return PC_STATUS_RUN;
 }
 
 /*
@@ -1029,7 +1140,11 @@ static int transfer(struct run *run, bool *left)
         err = start_monitor(run);
     if (err)
         return err;
-    err = make_pass(run, PASS_COPY);
+    err = start_keeper(run);
+    if (!err) {
+        err = make_pass(run, PASS_COPY);
+        end_keeper(run);
+    }
     if (!err && is_counting(run) && !atomic_load(&run->stop))
         err = delete_share(run);
     if (!err && o->verify && !o->observe && !atomic_load(&run->stop))
@@ -1076,6 +1191,14 @@ static enum pc_status open_all(struct run *run)
         return PC_STATUS_USAGE;
     }
     int err = 0;
+    if (o->journal) {
+        err = pc_journal_open(&run->journal, o->journal, (const char *const *)o->identity, problem,
+                              sizeof problem);
+        if (*problem)
+            pc_report_note(run->report, "%s", problem);
+        if (err)
+            return PC_STATUS_REFUSED;
+    }
     if (o->checksum_file && !o->observe)
         err = pc_sums_create(&run->sums, o->checksum_file, 0666 & ~o->keep.umask);
     if (err)
@@ -1195,7 +1318,8 @@ static enum pc_status copy(struct run *run)
     } else if (run->options->fsync != PC_FSYNC_NONE && !run->options->observe && flush(run) != 0) {
         status = PC_STATUS_RUN;
     }
-    return judge(run, pc_report_end(run->report, status), left);
+    status = judge(run, pc_report_end(run->report, status), left);
+    return run->journal ? end_journal(run, status) : status;
 }
 
 /* How changes are printed. */
@@ -1233,6 +1357,7 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
     if (run.sums) /* the run did not get to its end */
         pc_sums_abandon(run.sums);
     pc_plan_free(&run.plan);
+    pc_journal_close(run.journal);
     pc_limit_free(run.bandwidth);
     pc_limit_free(run.operations);
     pc_names_free(run.names);

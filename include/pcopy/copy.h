@@ -15,6 +15,7 @@
 
 #include "pcopy/compare.h"
 #include "pcopy/data.h"
+#include "pcopy/journal.h"
 #include "pcopy/meta.h"
 #include "pcopy/mounts.h"
 #include "pcopy/retry.h"
@@ -31,6 +32,7 @@ struct pc_copy_config {
     struct pc_rule rule;
     struct pc_sweep sweep;          /* of directories that are complete */
     struct pc_sums_writer *sums;    /* gets the checksum of each regular file, or NULL */
+    struct pc_journal *journal;     /* of big files that are begun, or NULL */
     const struct pc_filter *filter; /* has rules on attributes, or NULL */
     bool sweep_only;                /* of directories: nothing else is done, but for their times */
     bool observe;                   /* change nothing, only say what would be done */

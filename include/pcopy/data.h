@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pcopy/journal.h"
 #include "pcopy/limit.h"
 #include "pcopy/ranges.h"
 #include "pcopy/sums.h"
@@ -68,6 +69,9 @@ struct pc_data {
     unsigned from_count;
     unsigned to_count;
     dev_t to_device;
+    struct pc_journal *journal;          /* gets the ranges that are finished, or NULL */
+    uint32_t journal_number;             /* of the file in it */
+    const struct pc_journal_file *begun; /* what a run before has finished of it, or NULL */
 
     off_t holes;           /* bytes left out */
     int err;               /* negative errno: the first failure, ... */

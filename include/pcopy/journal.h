@@ -59,6 +59,9 @@ struct pc_journal_file {
 int pc_journal_open(struct pc_journal **out, const char *path, const char *const *identity,
                     char *text, size_t size);
 
+/* Whether there was a run with this journal that has not come to its end. */
+bool pc_journal_resumes(const struct pc_journal *j);
+
 /* Whether that directory is finished: itself, or one that it is in. */
 bool pc_journal_has(const struct pc_journal *j, unsigned root, const char *path);
 

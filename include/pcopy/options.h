@@ -52,6 +52,9 @@ struct pc_options {
     size_t split_size;   /* bytes; 0: no file is split */
     const char *bwlimit; /* as pc_limit_new() takes them, or NULL */
     const char *iops_limit;
+    const char *journal; /* file, or NULL */
+    char **identity;     /* what makes a run the same as one before, NULL behind the last; owned */
+    size_t identity_count;
     unsigned source_count;
     unsigned jobs;             /* 0: to be chosen by file system */
     unsigned walkers;          /* 0: likewise */

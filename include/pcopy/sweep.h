@@ -36,7 +36,7 @@ struct pc_sweep {
      * listed, or it could not be told of each of its names whether the source has it.
      */
     void (*removed)(void *owner, const char *path, mode_t type);
-    void (*failed)(void *owner, const struct pc_dir *dir, unsigned end, const char *name, int err);
+    void (*failed)(void *owner, struct pc_dir *dir, unsigned end, const char *name, int err);
 };
 
 /* A new temporary name for `name`, which is cut short where the whole would not fit. */

@@ -66,6 +66,7 @@ struct pc_dir {
     const struct pc_name_node *names; /* what is copied of it, if that is not all that is found */
     atomic_uint pending;
     atomic_bool touched; /* something was made in it by this run, so its mtime has moved */
+    atomic_bool failed;  /* something in it, or below it, is not as it should be */
     atomic_bool made;    /* it did not exist before this run */
     struct pc_snapshot *_Atomic snapshot; /* what was in it at the destination, once it is taken */
     pthread_mutex_t lock; /* for those below, for opening an end, and for taking the snapshot */

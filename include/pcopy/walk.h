@@ -31,7 +31,7 @@ struct pc_walk_events {
     /* Whether a name is left out, and a directory all that is below it; NULL: none is. */
     bool (*excludes)(void *context, const struct pc_dir *dir, const char *name, mode_t type);
     /* A directory, or `name` in it, could not be read: `operation` is a verb with its object. */
-    void (*failed)(void *context, const struct pc_dir *dir, const char *name, const char *operation,
+    void (*failed)(void *context, struct pc_dir *dir, const char *name, const char *operation,
                    int err);
     struct pc_retry retry; /* of opening and reading directories */
 };

@@ -97,7 +97,7 @@ static int emit(void *context, struct pc_entry *entry)
     return result;
 }
 
-static void failed(void *context, const struct pc_dir *dir, const char *name, const char *operation,
+static void failed(void *context, struct pc_dir *dir, const char *name, const char *operation,
                    int err)
 {
     struct heard *h = context;
