@@ -200,6 +200,14 @@ static bool offload(struct file *f, struct pc_handle from, const struct pc_data_
     return true;
 }
 
+static bool is_all_taken(struct file *f)
+{
+    pthread_mutex_lock(&f->lock);
+    const bool all = f->at >= f->data->src->st_size;
+    pthread_mutex_unlock(&f->lock);
+    return all;
+}
+
 /* Keeps the page cache for others; see PAGE CACHE. */
 static bool let_go(struct file *f, const struct range *r, const struct pc_data_file *to,
                    bool was_cached)
@@ -213,10 +221,10 @@ static bool let_go(struct file *f, const struct range *r, const struct pc_data_f
         pc_sys_forget(d->from[number % d->from_count].file, r->at, r->end - r->at);
     if (!to)
         return true;
-    /* Behind the last ranges nobody comes to wait for them. That an NFS client with a lot on its
-     * way starts more, only waiting makes sure; and fsync() is for one mount after the other. */
-    const bool last = f->config->flush && d->src->st_size - r->at <= WINDOW * length;
-    int err = pc_sys_write_back(to->file, r->at, r->end - r->at, last);
+    /* Nobody comes later to wait for the last ones. An NFS client that has a lot on its way starts
+     * no more unless somebody waits, so fsync() would write them, one mount after the other. */
+    const bool wait = f->config->flush && is_all_taken(f);
+    int err = pc_sys_write_back(to->file, r->at, r->end - r->at, wait);
     if (!err && number >= WINDOW) {
         to = &d->to[(number - WINDOW) % d->to_count];
         err = pc_sys_write_back(to->file, behind, length, true);

@@ -1,8 +1,8 @@
 #!/bin/bash
 # BIG (10) files of BIGSIZE (96M, above the default of --split-size) and SMALL (100000) of SMALLSIZE
-# (300) bytes: each alone, then both in one tree. Big files need the line and small ones round trips, so together they should take
-# little longer than what takes longer alone; the last line says how much. Wants --rate, --rtt and
-# about --mem=6G.
+# (300) bytes: each alone, then both in one tree. Big files need the line and small ones round trips,
+# so together they should take little longer than what takes longer alone; the last line says how
+# much. Wants --rate, --rtt and about --mem=6G.
 set -u
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$LAB/lib.sh"
