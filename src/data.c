@@ -435,7 +435,7 @@ bool pc_data_copy(const struct pc_data_config *config, struct pc_data *data, str
         return !data->err;
     if (shared) /* then it is only read */
         data->to_count = 0;
-    atomic_init(&f.offload, config->network && config->reflink != PC_WHEN_NEVER && !f.hash &&
+    atomic_init(&f.offload, config->server_copies && config->reflink != PC_WHEN_NEVER && !f.hash &&
                                 config->sparse == PC_WHEN_AUTO && can(&f, CANNOT_OFFLOAD));
     if (config->reserve && data->to_count && !f.map) {
         const int err = pc_sys_reserve(data->to[0].file, src->st_size);

@@ -81,6 +81,7 @@ struct run {
     unsigned walkers;
     size_t max_dirs;
     size_t range; /* of big files, in bytes */
+    bool server_copies;
     struct worker *workers;
     atomic_bool stop;
     atomic_int failure;        /* negative errno that ended the run, or 0 */
@@ -650,6 +651,28 @@ static size_t choose_range(const struct run *run)
 }
 
 /*
+ * Whether the servers of both ends may copy for us. NFS can from 4.2 on (RFC 7862, section 4).
+ * Where it cannot, the kernel copies by itself when it is asked: holes are filled, and nothing is
+ * gained.
+ */
+static bool can_servers_copy(const struct run *run)
+{
+    bool can = run->sources.network && run->targets.network;
+    for (unsigned end = 0; can && end < run->plan.ends; end++) {
+        const struct pc_handle h = run->plan.roots[0].handles[end];
+        struct pc_mount_info info;
+        char version[16];
+        if (!pc_handle_open(h))
+            continue;
+        can = pc_sys_mount_info(h, &info) == 0;
+        if (can && strncmp(info.type, "nfs", 3) == 0)
+            can = pc_mounts_option(info.options, "vers", version, sizeof version) &&
+                  strcmp(version, "4.2") >= 0;
+    }
+    return can;
+}
+
+/*
  * How many threads, and how many directories are kept open. Where a round trip decides, many
  * threads wait at the same time; on a local disk more threads than processors only take turns.
  * Returns 0, or -EMFILE where open files do not suffice for one copy thread.
@@ -660,6 +683,7 @@ static int choose_sizes(struct run *run)
     const unsigned local = processors() < 2 ? 2 : processors();
     run->jobs = o->jobs ? o->jobs : run->plan.network ? 64 : local;
     run->range = choose_range(run);
+    run->server_copies = can_servers_copy(run);
     run->retry = (struct pc_retry){
         .tries = o->retries,
         .wait = o->retry_wait * 1000,
@@ -741,7 +765,7 @@ static void configure(struct run *run)
                 .sparse = o->sparse,
                 .reserve = o->preallocate,
                 .flush = o->fsync == PC_FSYNC_FILE || run->targets.network,
-                .network = run->sources.network && run->targets.network,
+                .server_copies = run->server_copies,
                 .ranges = run->ranges,
                 .bandwidth = run->bandwidth,
                 .operations = run->operations,

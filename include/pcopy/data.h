@@ -36,7 +36,7 @@ struct pc_data_config {
     enum pc_when sparse;        /* holes: those of the source; also for zeros; none */
     bool reserve;               /* space before data */
     bool flush;                 /* each file is flushed when it is complete */
-    bool network;               /* both ends are on one: a server may copy for us */
+    bool server_copies;         /* both ends are on servers that may copy for us */
     struct pc_ranges *ranges;   /* who helps with big files */
     struct pc_limit *bandwidth; /* bytes a second, or NULL */
     struct pc_limit *operations;

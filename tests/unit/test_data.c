@@ -382,7 +382,7 @@ static void what_cannot_be_offloaded_is_asked_for_once(void **state)
 {
     (void)state;
     put_noise("from", 3 * RANGE, 7);
-    all.config.network = true;
+    all.config.server_copies = true;
     all.config.reflink = PC_WHEN_AUTO;
     let_fail("copy_file_range", 0, -EOPNOTSUPP);
     for (unsigned i = 0; i < 2; i++) {
@@ -401,7 +401,7 @@ static void an_offload_that_fails_half_way_is_finished_by_hand(void **state)
 {
     (void)state;
     put_noise("from", 6 * RANGE, 8);
-    all.config.network = true;
+    all.config.server_copies = true;
     all.config.reflink = PC_WHEN_AUTO;
     all.config.split_size = RANGE;
     let_fail("copy_file_range", 2, -EIO);
@@ -417,7 +417,7 @@ static void an_offload_of_a_shorter_file_ends(void **state)
 {
     (void)state;
     put_noise("from", 3 * RANGE, 9);
-    all.config.network = true;
+    all.config.server_copies = true;
     all.config.reflink = PC_WHEN_AUTO;
     open_source("from");
     open_target("to");
