@@ -28,6 +28,9 @@
 /* Ranges of a file that may wait to be written. */
 #define WINDOW 4
 
+/* What is written back at once while a range is copied. */
+#define PIECE ((off_t)1024 * 1024)
+
 /* Zeros are left out in whole blocks of this size, the smallest that common file systems have. */
 #define BLOCK ((size_t)4096)
 
@@ -249,12 +252,30 @@ static bool record(struct file *f, const struct range *r, const struct pc_data_f
     return true;
 }
 
+/*
+ * Of a file that is to be flushed, sends what was written up to `at`, a piece at a time, so that
+ * the connection is in use while the next one is read.
+ */
+static bool send_on(struct file *f, const struct pc_data_file *to, off_t *sent, off_t at)
+{
+    struct pc_ranges *ranges = f->config->ranges;
+    if (!f->config->flush || at - *sent < PIECE)
+        return true;
+    const bool wait = ranges && pc_ranges_begin(ranges);
+    const int err = pc_sys_write_back(to->file, *sent, at - *sent, wait);
+    if (wait)
+        pc_ranges_end(ranges);
+    *sent = at;
+    return err ? fail(f, to->end, "write", err) : true;
+}
+
 /* Bytes of the source to the new file, if there is one, and to the checksum. */
 static bool copy_range(struct file *f, struct range r, struct pc_hand *hand)
 {
     const struct pc_data_config *config = f->config;
     const struct pc_data *d = f->data;
     const struct range whole = r;
+    off_t sent = r.at; /* write-back of what comes before was started */
     const uint64_t number = (uint64_t)r.at / config->range;
     const struct pc_handle from = d->from[number % d->from_count].file;
     const struct pc_data_file *to = d->to_count ? &d->to[number % d->to_count] : NULL;
@@ -285,6 +306,8 @@ static bool copy_range(struct file *f, struct range r, struct pc_hand *hand)
             config->copied(hand->owner, size);
         }
         r.at += (off_t)size;
+        if (to && f->split && !send_on(f, to, &sent, r.at))
+            return false;
     }
     return !f->split || (let_go(f, &whole, to, was_cached) && record(f, &whole, to));
 }

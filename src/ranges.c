@@ -35,6 +35,8 @@ struct pc_ranges {
     unsigned busy; /* threads at big files */
     unsigned share;
     atomic_uint waiting;
+    atomic_bool small_files;
+    pthread_mutex_t line; /* held by who sends while there are small files */
     void (*call)(void *context, unsigned count);
     void *context;
 };
@@ -46,6 +48,7 @@ int pc_ranges_new(struct pc_ranges **out, unsigned threads,
     if (!set)
         return -ENOMEM;
     pthread_mutex_init(&set->lock, NULL);
+    pthread_mutex_init(&set->line, NULL);
     pthread_cond_init(&set->helped, NULL);
     set->aside_end = &set->aside;
     set->share = threads / SHARE ? threads / SHARE : 1;
@@ -60,6 +63,7 @@ void pc_ranges_free(struct pc_ranges *set)
     if (!set)
         return;
     pthread_cond_destroy(&set->helped);
+    pthread_mutex_destroy(&set->line);
     pthread_mutex_destroy(&set->lock);
     free(set);
 }
@@ -141,6 +145,26 @@ bool pc_ranges_waiting(const struct pc_ranges *set)
 {
     /* relaxed: who must not miss anything is called by pc_ranges_copy(), through a queue. */
     return atomic_load_explicit(&set->waiting, memory_order_relaxed) != 0;
+}
+
+void pc_ranges_note(struct pc_ranges *set, bool small_files)
+{
+    /* relaxed: nothing but speed hangs on it. Written only if it changes, for many read it. */
+    if (atomic_load_explicit(&set->small_files, memory_order_relaxed) != small_files)
+        atomic_store_explicit(&set->small_files, small_files, memory_order_relaxed);
+}
+
+bool pc_ranges_begin(struct pc_ranges *set)
+{
+    if (!atomic_load_explicit(&set->small_files, memory_order_relaxed))
+        return false;
+    pthread_mutex_lock(&set->line);
+    return true;
+}
+
+void pc_ranges_end(struct pc_ranges *set)
+{
+    pthread_mutex_unlock(&set->line);
 }
 
 static struct pc_entry *take_aside(struct pc_ranges *set)

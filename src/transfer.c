@@ -464,8 +464,11 @@ static struct pc_entry *next_entry(struct worker *w)
         enum pc_turn turn = PC_TURN_NONE;
         if (pc_ranges_waiting(run->ranges)) {
             turn = pc_ranges_turn(run->ranges, true, &w->copier.hand, &e);
-            if (turn == PC_TURN_NONE && (e = pc_queue_try_pop(run->queue, &w->cursor)))
-                turn = PC_TURN_ENTRY;
+            if (turn == PC_TURN_NONE) {
+                e = pc_queue_try_pop(run->queue, &w->cursor);
+                turn = e ? PC_TURN_ENTRY : PC_TURN_NONE;
+                pc_ranges_note(run->ranges, e && e != &call);
+            }
             if (turn == PC_TURN_NONE)
                 turn = pc_ranges_turn(run->ranges, false, &w->copier.hand, &e);
         }

@@ -58,6 +58,16 @@ void pc_ranges_put_aside(struct pc_ranges *set, struct pc_entry *entry);
 /* True if a turn may have something to do. Costs next to nothing. */
 bool pc_ranges_waiting(const struct pc_ranges *set);
 
+/*
+ * Who looks for small files while big ones are copied notes whether there are any. As long as there
+ * are, big files are sent a little at a time: over one connection, calls for small files stand in
+ * line behind all that is under way. pc_ranges_begin() is true if it is so now; then the caller has
+ * the only turn to send, waits until what it sends is there, and calls pc_ranges_end().
+ */
+void pc_ranges_note(struct pc_ranges *set, bool small_files);
+bool pc_ranges_begin(struct pc_ranges *set);
+void pc_ranges_end(struct pc_ranges *set);
+
 /* One turn at big files; with `share` only if the share of the threads is not used up. */
 enum pc_turn pc_ranges_turn(struct pc_ranges *set, bool share, struct pc_hand *hand,
                             struct pc_entry **entry);
