@@ -24,6 +24,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "pcopy/when.h"
+
 struct element {
     uint64_t bytes[4]; /* the set, a bit for each byte */
     bool repeats;      /* takes any number of bytes, else one */
@@ -283,74 +285,19 @@ static bool rule_matches(const struct rule *r, const struct subject *s)
 
 /* --- points in time --- */
 
-/* "12h": false if it is not of that form. */
-static bool parse_duration(const char *text, struct timespec *out)
-{
-    static const struct {
-        char letter;
-        time_t seconds;
-    } UNITS[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
-    char *end;
-
-    if (!isdigit((unsigned char)*text))
-        return false;
-    errno = 0;
-    const long n = strtol(text, &end, 10);
-    for (size_t i = 0; i < sizeof UNITS / sizeof UNITS[0]; i++) {
-        time_t seconds;
-        if (*end != UNITS[i].letter || end[1] != '\0' || errno ||
-            __builtin_mul_overflow(n, UNITS[i].seconds, &seconds))
-            continue;
-        clock_gettime(CLOCK_REALTIME, out);
-        out->tv_sec -= seconds;
-        return true;
-    }
-    return false;
-}
-
-/* "@1795600000" */
-static bool parse_seconds(const char *text, struct timespec *out)
-{
-    char *end;
-    if (text[0] != '@' || !isdigit((unsigned char)text[text[1] == '-' ? 2 : 1]))
-        return false;
-    errno = 0;
-    *out = (struct timespec){.tv_sec = strtol(text + 1, &end, 10)};
-    return *end == '\0' && errno == 0;
-}
-
-/* "2026-11-25", "2026-11-25 10:00", "2026-11-25T10:00:30" */
-static bool parse_date(const char *text, struct timespec *out)
-{
-    static const char FORMAT[] = "%Y-%m-%d %H:%M:%S";
-    char full[] = "0000-00-00 00:00:00";
-    char written[sizeof full];
-    struct tm tm = {0};
-
-    const size_t length = strlen(text);
-    if (length != strlen("0000-00-00") && length != strlen("0000-00-00 00:00") &&
-        length != strlen("0000-00-00 00:00:00"))
-        return false;
-    memcpy(full, text, length);
-    if (full[10] == 'T')
-        full[10] = ' ';
-    if (!strptime(full, FORMAT, &tm))
-        return false;
-    /* strptime() is generous. A date is what is written that way, and 30 February is not. */
-    struct tm real = tm;
-    timegm(&real);
-    if (strftime(written, sizeof written, FORMAT, &real) == 0 || strcmp(written, full) != 0)
-        return false;
-    tm.tm_isdst = -1;
-    *out = (struct timespec){.tv_sec = mktime(&tm)};
-    return true;
-}
-
 static int parse_when(const char *text, struct timespec *out)
 {
     struct stat st;
-    if (parse_duration(text, out) || parse_seconds(text, out) || parse_date(text, out))
+    time_t seconds;
+    if (pc_when_duration(text, 0, &seconds)) {
+        clock_gettime(CLOCK_REALTIME, out);
+        out->tv_sec -= seconds;
         return 0;
+    }
+    if (pc_when_date(text, &seconds)) {
+        *out = (struct timespec){.tv_sec = seconds};
+        return 0;
+    }
     if (stat(text, &st) != 0)
         return errno == ENOENT ? -EINVAL : -errno;
     *out = st.st_mtim;
