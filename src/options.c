@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "pcopy/when.h"
 
 /* Options without a letter, behind the characters. */
 enum {
@@ -57,6 +60,8 @@ enum {
     BWLIMIT,
     IOPS_LIMIT,
     JOURNAL,
+    STOP_AFTER,
+    STOP_AT,
     VERSION
 };
 
@@ -181,6 +186,10 @@ static const struct {
     {JOURNAL, "journal", "FILE",
      "note in FILE what is finished; the same command goes on\n"
      "there if it was ended before"},
+    {STOP_AFTER, "stop-after", "DURATION",
+     "end the run cleanly after so many minutes, or 90s, 12h,\n"
+     "3d: exit 30"},
+    {STOP_AT, "stop-at", "TIME", "likewise at a date, or the next time that it is 23:59"},
     {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
     {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
     {EXPLAIN, "explain", NULL,
@@ -233,7 +242,7 @@ char *pc_options_help(void)
            "N and SIZE take the suffixes K, M and G (powers of 1024).\n"
            "Exit status: 0 all done, 1 usage, 3 source or destination refused, 11 the run failed,\n"
            "20 ended by a signal, 23 some entries failed or differ, 24 some vanished or changed\n"
-           "while we read, 25 --max-delete kept some from being removed.\n");
+           "while we read, 25 --max-delete kept some from being removed, 30 time was over.\n");
     if (fclose(f) != 0) {
         free(text);
         return NULL;
@@ -430,6 +439,32 @@ static bool parse_when(bool newer, const char *when, struct pc_options *o, struc
                           newer ? "newer" : "older", when);
 }
 
+/* --stop-after: on a clock that nobody sets. */
+static bool parse_stop_after(const char *text, struct timespec *out, struct problem *p)
+{
+    time_t seconds;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!pc_when_duration(text, 'm', &seconds) || seconds == 0 ||
+        __builtin_add_overflow(now.tv_sec, seconds, &now.tv_sec))
+        return refuse(p, "--stop-after takes minutes or a duration (90s, 12h), not '%s'", text);
+    *out = now;
+    return true;
+}
+
+static bool parse_stop_at(const char *text, struct timespec *out, struct problem *p)
+{
+    const time_t now = time(NULL);
+    time_t then;
+    if (!pc_when_next(text, now, &then) && !pc_when_date(text, &then))
+        return refuse(p, "--stop-at takes a time (23:59) or a date (2026-12-31T23:59), not '%s'",
+                      text);
+    if (then <= now)
+        return refuse(p, "--stop-at takes a time to come, and '%s' is over", text);
+    *out = (struct timespec){.tv_sec = then};
+    return true;
+}
+
 /* What does not go together. */
 static bool check_together(const struct pc_options *o, struct problem *p)
 {
@@ -581,6 +616,10 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         return true;
     case JOURNAL:
         return parse_file("--journal", &o->journal, p);
+    case STOP_AFTER:
+        return parse_stop_after(optarg, &o->stop_after, p);
+    case STOP_AT:
+        return parse_stop_at(optarg, &o->stop_at, p);
     case QUEUE_SIZE:
         return parse_number("--queue-size", optarg, 2, (size_t)1 << 24, &o->queue_size, p);
     case BUFFER_SIZE:
@@ -675,7 +714,8 @@ static bool is_aside(int id)
     static const int ids[] = {'j',        WALKERS,      QUEUE_SIZE,    BUFFER_SIZE, RETRIES,
                               RETRY_WAIT, ON_FULL,      FSYNC,         'i',         'v',
                               'q',        VERIFY,       VERIFY_ROUNDS, BWLIMIT,     IOPS_LIMIT,
-                              JOURNAL,    ALLOW_ROOTFS, PREALLOCATE,   STRICT,      SPLIT_SIZE};
+                              JOURNAL,    ALLOW_ROOTFS, PREALLOCATE,   STRICT,      SPLIT_SIZE,
+                              STOP_AFTER, STOP_AT};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         if (ids[i] == id)
             return true;

@@ -21,10 +21,10 @@
  * known first how much would go (--max-delete=N%), and, to verify, until a pass finds nothing to
  * set right. Each pass has a tree, a queue and threads of its own; roots and counters stay.
  *
- * STOPPING. The first signal sets `stop` and cancels the queue: walkers cannot push any more, files
- * in flight end at the next block and are removed, what is left in the queue is discarded.
- * Directories that are not complete keep a wrong mtime, which is what marks them as such. A second
- * signal ends the process at once.
+ * STOPPING. The first signal, or the time to stop, sets `stop` and cancels the queue: walkers
+ * cannot push any more, files in flight end at the next block and are removed, what is left in the
+ * queue is discarded. Directories that are not complete keep a wrong mtime, which is what marks
+ * them as such. A second signal ends the process at once.
  */
 #include "pcopy/transfer.h"
 
@@ -86,6 +86,7 @@ struct run {
     atomic_bool stop;
     atomic_int failure;        /* negative errno that ended the run, or 0 */
     atomic_int signal;         /* that ended the run, or 0 */
+    atomic_bool expired;       /* its time was over */
     atomic_llong *granularity; /* of each end, for the copiers */
     atomic_uint *lost;         /* of each end: pc_lost bits that were reported */
     atomic_size_t allowance;   /* deletions that may still be made */
@@ -108,6 +109,8 @@ struct run {
     pthread_t keeper; /* of the journal, until this is posted */
     sem_t done;
     bool journal_failed; /* that was said */
+    timer_t timers[2]; /* of --stop-after and --stop-at, that come as signals */
+    unsigned timer_count;
 };
 
 struct worker {
@@ -573,6 +576,7 @@ static void *walk(void *argument)
 /* --- signals and progress --- */
 
 #define MONITOR_ENDS SIGRTMIN
+#define TIME_IS_OVER (SIGRTMIN + 1)
 
 /* What was wrong with the file of a limit when it was last looked at. */
 static void note_limits(struct run *run)
@@ -595,7 +599,10 @@ static void *monitor(void *argument)
         note_limits(run);
         if (number == MONITOR_ENDS)
             return NULL;
-        if (number > 0) {
+        if (number == TIME_IS_OVER) {
+            atomic_store(&run->expired, true);
+            stop(run, 0);
+        } else if (number > 0) {
             if (atomic_exchange(&run->signal, number))
                 _exit(PC_STATUS_SIGNAL);
             stop(run, 0);
@@ -605,6 +612,29 @@ static void *monitor(void *argument)
     }
 }
 
+/*
+ * The monitor gets a signal when it is `at` by `clock`: so it need not look at clocks, and one that
+ * is set meanwhile counts as it is set.
+ */
+static int set_timer(struct run *run, clockid_t clock, const struct timespec *at)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = TIME_IS_OVER};
+    const struct itimerspec when = {.it_value = *at};
+    timer_t *timer = &run->timers[run->timer_count];
+    if (at->tv_sec == 0)
+        return 0;
+    if (timer_create(clock, &event, timer) != 0)
+        return -errno;
+    run->timer_count++;
+    return timer_settime(*timer, TIMER_ABSTIME, &when, NULL) != 0 ? -errno : 0;
+}
+
+static void delete_timers(struct run *run)
+{
+    while (run->timer_count)
+        timer_delete(run->timers[--run->timer_count]);
+}
+
 /* Signals go to the monitor alone; those that we were started to ignore (nohup) to nobody. */
 static int start_monitor(struct run *run)
 {
@@ -612,18 +642,31 @@ static int start_monitor(struct run *run)
     struct sigaction action;
     sigemptyset(&run->signals);
     sigaddset(&run->signals, MONITOR_ENDS);
+    sigaddset(&run->signals, TIME_IS_OVER);
     for (unsigned i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
             sigaddset(&run->signals, ends[i]);
     }
     pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
-    return -pthread_create(&run->monitor, NULL, monitor, run);
+    int err = set_timer(run, CLOCK_MONOTONIC, &run->options->stop_after);
+    if (!err)
+        err = set_timer(run, CLOCK_REALTIME, &run->options->stop_at);
+    if (!err)
+        err = -pthread_create(&run->monitor, NULL, monitor, run);
+    if (err)
+        delete_timers(run);
+    return err;
 }
 
 static void end_monitor(struct run *run)
 {
+    const struct timespec now = {0};
+    delete_timers(run);
     pthread_kill(run->monitor, MONITOR_ENDS);
     pthread_join(run->monitor, NULL);
+    /* What came too late is not for the next run of this process. */
+    while (sigtimedwait(&run->signals, NULL, &now) > 0)
+        continue;
 }
 
 /* --- the run --- */
@@ -1249,11 +1292,27 @@ static enum pc_status explain(struct run *run)
     return status;
 }
 
+/* Says who has stopped the run, if somebody has. */
+static enum pc_status note_stop(struct run *run)
+{
+    const int number = atomic_load(&run->signal);
+    if (number) {
+        pc_report_note(run->report, "ended by a signal: %s", strsignal(number));
+        return PC_STATUS_SIGNAL;
+    }
+    if (atomic_load(&run->expired)) {
+        pc_report_note(run->report, "ended because its time is over; a next run skips what is "
+                                    "complete");
+        return PC_STATUS_TIME;
+    }
+    return PC_STATUS_DONE;
+}
+
 /* The exit status, where deletions or verification have a say in it. `left`: see verify(). */
 static enum pc_status judge(struct run *run, enum pc_status status, bool left)
 {
     const struct pc_options *o = run->options;
-    if (left && status != PC_STATUS_SIGNAL)
+    if (left && !atomic_load(&run->stop))
         pc_report_note(run->report, "the last of %u rounds of verification still found differences",
                        o->verify_rounds);
     if (atomic_load(&run->refused))
@@ -1310,10 +1369,10 @@ static enum pc_status check(struct run *run)
              (unsigned long long)pc_report_total(run->report, PC_COUNT_ERRORS));
     if (!o->quiet && !o->json && !o->nul && pc_report_print(run->report, line) != PC_STATUS_DONE)
         return PC_STATUS_RUN;
-    const enum pc_status status =
-        pc_report_end(run->report, atomic_load(&run->signal) ? PC_STATUS_SIGNAL
-                                   : err                     ? PC_STATUS_REFUSED
-                                                             : PC_STATUS_DONE);
+    enum pc_status status = note_stop(run);
+    if (status == PC_STATUS_DONE && err)
+        status = PC_STATUS_REFUSED;
+    status = pc_report_end(run->report, status);
     if (status == PC_STATUS_DONE && pc_report_total(run->report, PC_COUNT_DIFFERS))
         return PC_STATUS_PARTIAL;
     return status;
@@ -1322,7 +1381,7 @@ static enum pc_status check(struct run *run)
 /* The copy itself, and what is to be said about it. */
 static enum pc_status copy(struct run *run)
 {
-    enum pc_status status = PC_STATUS_DONE;
+    enum pc_status status;
     char *warning;
     const struct pc_mounts *const sides[] = {&run->sources, &run->targets};
     for (unsigned i = 0; i < 2; i++) {
@@ -1336,13 +1395,12 @@ static enum pc_status copy(struct run *run)
     int err = transfer(run, &left);
     if (!err && run->sums && !atomic_load(&run->stop))
         err = end_sums(run);
-    if (atomic_load(&run->signal)) {
-        pc_report_note(run->report, "ended by a signal: %s", strsignal(atomic_load(&run->signal)));
-        status = PC_STATUS_SIGNAL;
-    } else if (err) {
+    status = note_stop(run);
+    if (status == PC_STATUS_DONE && err) {
         pc_report_note(run->report, "the run failed: %s", strerror(-err));
         status = PC_STATUS_RUN;
-    } else if (run->options->fsync != PC_FSYNC_NONE && !run->options->observe && flush(run) != 0) {
+    } else if (status == PC_STATUS_DONE && run->options->fsync != PC_FSYNC_NONE &&
+               !run->options->observe && flush(run) != 0) {
         status = PC_STATUS_RUN;
     }
     status = judge(run, pc_report_end(run->report, status), left);

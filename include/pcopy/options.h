@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "pcopy/compare.h"
 #include "pcopy/data.h"
@@ -55,6 +56,8 @@ struct pc_options {
     const char *journal; /* file, or NULL */
     char **identity;     /* what makes a run the same as one before, NULL behind the last; owned */
     size_t identity_count;
+    struct timespec stop_after; /* of CLOCK_MONOTONIC, when the run is to end; 0: never */
+    struct timespec stop_at;    /* of CLOCK_REALTIME, likewise */
     unsigned source_count;
     unsigned jobs;             /* 0: to be chosen by file system */
     unsigned walkers;          /* 0: likewise */

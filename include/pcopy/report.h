@@ -26,6 +26,7 @@ enum pc_status {
     PC_STATUS_PARTIAL = 23, /* some entries failed */
     PC_STATUS_VANISHED = 24,
     PC_STATUS_DELETIONS = 25, /* some were not made: --max-delete */
+    PC_STATUS_TIME = 30,      /* it was over: --stop-after, --stop-at */
 };
 
 enum pc_count {

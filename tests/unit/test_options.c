@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -90,6 +91,37 @@ static void defaults_keep_mode_times_and_links(void **state)
     assert_int_equal(options.queue_size, 8192);
     assert_int_equal(options.buffer_size, 256 * 1024);
     done();
+}
+
+/* Minutes, because rsync has it so. */
+static void the_time_to_stop_is_after_a_duration_or_at_a_date(void **state)
+{
+    (void)state;
+    struct timespec now;
+    ACCEPT("a", "b");
+    assert_int_equal(options.stop_after.tv_sec, 0);
+    assert_int_equal(options.stop_at.tv_sec, 0);
+    done();
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    ACCEPT("--stop-after=90", "a", "b");
+    assert_in_range(options.stop_after.tv_sec, now.tv_sec + 5400, now.tv_sec + 5460);
+    done();
+    ACCEPT("--stop-after=90s", "a", "b");
+    assert_in_range(options.stop_after.tv_sec, now.tv_sec + 90, now.tv_sec + 150);
+    done();
+    ACCEPT("--stop-at=@4000000000", "a", "b");
+    assert_int_equal(options.stop_at.tv_sec, 4000000000);
+    done();
+    ACCEPT("--stop-at=23:59", "a", "b");
+    assert_in_range(options.stop_at.tv_sec, time(NULL), time(NULL) + 25L * 3600);
+    done();
+    REFUSE("--stop-after takes minutes or a duration (90s, 12h), not '0'", "--stop-after=0", "a",
+           "b");
+    REFUSE("--stop-after takes minutes or a duration (90s, 12h), not '9223372036854775807s'",
+           "--stop-after=9223372036854775807s", "a", "b");
+    REFUSE("--stop-at takes a time to come, and '@1' is over", "--stop-at=@1", "a", "b");
+    REFUSE("--stop-at takes a time (23:59) or a date (2026-12-31T23:59), not '12-31'",
+           "--stop-at=12-31", "a", "b");
 }
 
 static void jobs_are_1_to_1024(void **state)
@@ -449,6 +481,7 @@ int main(void)
     alarm(60);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_keep_mode_times_and_links),
+        cmocka_unit_test(the_time_to_stop_is_after_a_duration_or_at_a_date),
         cmocka_unit_test(jobs_are_1_to_1024),
         cmocka_unit_test(walkers_are_1_to_64),
         cmocka_unit_test(sizes_take_k_m_and_g_in_both_cases),
