@@ -351,8 +351,17 @@ bool pc_report_has_progress(const struct pc_report *r)
     return r->terminal && !r->config.quiet;
 }
 
+/* True if the terminal is somebody else's at the moment. */
+static bool in_background(void)
+{
+    const pid_t group = tcgetpgrp(STDERR_FILENO);
+    return group > 0 && group != getpgrp();
+}
+
 void pc_report_progress(struct pc_report *r)
 {
+    if (in_background())
+        return;
     char done[32];
     char rate[32];
     const double now = elapsed(r);
@@ -373,6 +382,31 @@ void pc_report_progress(struct pc_report *r)
         r->last_files = files;
         r->last_bytes = bytes;
     }
+    pthread_mutex_unlock(&r->lock);
+}
+
+void pc_report_state(struct pc_report *r, const char *activity)
+{
+    char done[32];
+    char rate[32];
+    const double seconds = elapsed(r);
+    const double span = seconds > 0 ? seconds : 1e-9;
+    const uint64_t files = copied(r);
+    const uint64_t bytes = pc_report_total(r, PC_COUNT_BYTES);
+    unsigned long long n[PC_COUNTS];
+    for (unsigned i = 0; i < PC_COUNTS; i++)
+        n[i] = pc_report_total(r, (enum pc_count)i);
+
+    pthread_mutex_lock(&r->lock);
+    FILE *f = begin_line(r);
+    fprintf(f,
+            "%s: %llu files, %llu directories, %llu bytes (%s), %llu skipped, %llu deleted, "
+            "%llu vanished, %llu changed, %llu errors; ",
+            activity, (unsigned long long)files, n[PC_COUNT_DIRS], n[PC_COUNT_BYTES],
+            bytes_text((double)bytes, done, sizeof done), n[PC_COUNT_SKIPPED], n[PC_COUNT_DELETED],
+            n[PC_COUNT_VANISHED], n[PC_COUNT_CHANGED], n[PC_COUNT_ERRORS]);
+    fprintf(f, "%.2f seconds, %.0f files/s, %s/s\n", seconds, (double)files / span,
+            bytes_text((double)bytes / span, rate, sizeof rate));
     pthread_mutex_unlock(&r->lock);
 }
 

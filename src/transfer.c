@@ -75,7 +75,7 @@ struct run {
     struct pc_names *names;      /* of --files-from */
     struct pc_sums_writer *sums; /* of --checksum-file */
     struct pc_journal *journal;
-    enum pass pass;
+    _Atomic enum pass pass;  /* atomic for the monitor, that says it */
     enum pc_changes changes; /* how they are printed */
     unsigned jobs;
     unsigned walkers;
@@ -87,6 +87,7 @@ struct run {
     atomic_int failure;        /* negative errno that ended the run, or 0 */
     atomic_int signal;         /* that ended the run, or 0 */
     atomic_bool expired;       /* its time was over */
+    atomic_bool flushing;      /* at the end, when all is copied */
     atomic_llong *granularity; /* of each end, for the copiers */
     atomic_uint *lost;         /* of each end: pc_lost bits that were reported */
     atomic_size_t allowance;   /* deletions that may still be made */
@@ -109,7 +110,7 @@ struct run {
     pthread_t keeper; /* of the journal, until this is posted */
     sem_t done;
     bool journal_failed; /* that was said */
-    timer_t timers[2]; /* of --stop-after and --stop-at, that come as signals */
+    timer_t timers[2];   /* of --stop-after and --stop-at, that come as signals */
     unsigned timer_count;
 };
 
@@ -575,6 +576,21 @@ static void *walk(void *argument)
 
 /* --- signals and progress --- */
 
+/* What is being done, in a word. */
+static const char *activity(const struct run *run)
+{
+    static const char *const words[] = {
+        [PASS_COPY] = "copying",
+        [PASS_DELETE] = "deleting",
+        [PASS_VERIFY] = "verifying",
+    };
+    if (run->options->check_against)
+        return "checking";
+    if (atomic_load(&run->flushing))
+        return "flushing";
+    return run->options->observe ? "comparing" : words[atomic_load(&run->pass)];
+}
+
 #define MONITOR_ENDS SIGRTMIN
 #define TIME_IS_OVER (SIGRTMIN + 1)
 
@@ -602,6 +618,8 @@ static void *monitor(void *argument)
         if (number == TIME_IS_OVER) {
             atomic_store(&run->expired, true);
             stop(run, 0);
+        } else if (number == SIGUSR1) {
+            pc_report_state(run->report, activity(run));
         } else if (number > 0) {
             if (atomic_exchange(&run->signal, number))
                 _exit(PC_STATUS_SIGNAL);
@@ -635,17 +653,30 @@ static void delete_timers(struct run *run)
         timer_delete(run->timers[--run->timer_count]);
 }
 
+/*
+ * Signals that are to do nothing before there is a monitor: SIGUSR1, which is answered then, and
+ * SIGTTOU, so that a background job may write to its terminal whatever `stty tostop` says.
+ */
+static void block_early(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 /* Signals go to the monitor alone; those that we were started to ignore (nohup) to nobody. */
 static int start_monitor(struct run *run)
 {
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     struct sigaction action;
     sigemptyset(&run->signals);
     sigaddset(&run->signals, MONITOR_ENDS);
     sigaddset(&run->signals, TIME_IS_OVER);
-    for (unsigned i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        if (sigaction(ends[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-            sigaddset(&run->signals, ends[i]);
+    for (unsigned i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        if (sigaction(ours[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&run->signals, ours[i]);
     }
     pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
     int err = set_timer(run, CLOCK_MONOTONIC, &run->options->stop_after);
@@ -1189,9 +1220,8 @@ static int verify(struct run *run, bool *left)
             err = look_again(run);
         if (!err)
             err = make_pass(run, PASS_VERIFY);
-        *left = pc_report_total(run->report, PC_COUNT_DIFFERS) != before;
-        if (atomic_load(&run->stop))
-            break;
+        *left =
+            !atomic_load(&run->stop) && pc_report_total(run->report, PC_COUNT_DIFFERS) != before;
     }
     return err;
 }
@@ -1207,19 +1237,15 @@ static int transfer(struct run *run, bool *left)
     atomic_init(&run->allowance, o->max_delete);
     int err = choose_sizes(run);
     if (!err)
-        err = start_monitor(run);
+        err = start_keeper(run);
     if (err)
         return err;
-    err = start_keeper(run);
-    if (!err) {
-        err = make_pass(run, PASS_COPY);
-        end_keeper(run);
-    }
+    err = make_pass(run, PASS_COPY);
+    end_keeper(run);
     if (!err && is_counting(run) && !atomic_load(&run->stop))
         err = delete_share(run);
     if (!err && o->verify && !o->observe && !atomic_load(&run->stop))
         err = verify(run, left);
-    end_monitor(run);
     return err;
 }
 
@@ -1312,7 +1338,7 @@ static enum pc_status note_stop(struct run *run)
 static enum pc_status judge(struct run *run, enum pc_status status, bool left)
 {
     const struct pc_options *o = run->options;
-    if (left && !atomic_load(&run->stop))
+    if (left)
         pc_report_note(run->report, "the last of %u rounds of verification still found differences",
                        o->verify_rounds);
     if (atomic_load(&run->refused))
@@ -1392,7 +1418,10 @@ static enum pc_status copy(struct run *run)
     }
 
     bool left = false;
-    int err = transfer(run, &left);
+    int err = start_monitor(run);
+    const bool watched = !err;
+    if (!err)
+        err = transfer(run, &left);
     if (!err && run->sums && !atomic_load(&run->stop))
         err = end_sums(run);
     status = note_stop(run);
@@ -1400,9 +1429,12 @@ static enum pc_status copy(struct run *run)
         pc_report_note(run->report, "the run failed: %s", strerror(-err));
         status = PC_STATUS_RUN;
     } else if (status == PC_STATUS_DONE && run->options->fsync != PC_FSYNC_NONE &&
-               !run->options->observe && flush(run) != 0) {
-        status = PC_STATUS_RUN;
+               !run->options->observe) {
+        atomic_store(&run->flushing, true);
+        status = flush(run) == 0 ? PC_STATUS_DONE : PC_STATUS_RUN;
     }
+    if (watched)
+        end_monitor(run);
     status = judge(run, pc_report_end(run->report, status), left);
     return run->journal ? end_journal(run, status) : status;
 }
@@ -1422,6 +1454,7 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
 {
     struct run run = {.options = o, .changes = choose_changes(o)};
 
+    block_early();
     umask(0); /* modes are given as they shall be; o->keep.umask has the user's */
     pthread_mutex_init(&run.lock, NULL);
     const struct pc_report_config report = {

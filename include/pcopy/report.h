@@ -125,8 +125,14 @@ enum pc_status pc_report_print(struct pc_report *r, const char *text);
 /* True if pc_report_progress() is wanted: standard error is a terminal, and not `quiet`. */
 bool pc_report_has_progress(const struct pc_report *r);
 
-/* Writes the progress line over the one before. */
+/* Writes the progress line over the one before; not in the background of a terminal. */
 void pc_report_progress(struct pc_report *r);
+
+/*
+ * One line on standard error with all counts and rates so far, `quiet` or not:
+ * "pcopy: ACTIVITY: 12 files, ...".
+ */
+void pc_report_state(struct pc_report *r, const char *activity);
 
 /*
  * Ends the report: the summary, unless `quiet`, and the exit status. `status` is PC_STATUS_DONE or

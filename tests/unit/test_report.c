@@ -282,6 +282,25 @@ static void progress_is_for_terminals_and_wiped_before_other_lines(void **state)
     pc_report_free(r);
 }
 
+static void the_state_is_one_line_even_if_quiet(void **state)
+{
+    (void)state;
+    struct pc_report *r = make(1, true, false);
+    for (unsigned i = 0; i < PC_COUNTS; i++)
+        pc_report_count(r, 0, (enum pc_count)i, 1024 * (i + 1));
+    capture();
+    pc_report_state(r, "copying");
+    restore();
+    const char *const counts = "pcopy: copying: 13312 files, 2048 directories, 6144 bytes "
+                               "(6.0 KiB), 7168 skipped, 9216 deleted, 11264 vanished, "
+                               "12288 changed, 13312 errors; ";
+    assert_memory_equal(text[1], counts, strlen(counts));
+    assert_non_null(strstr(text[1], " seconds, "));
+    assert_ptr_equal(strchr(text[1], '\n'), text[1] + strlen(text[1]) - 1);
+    assert_string_equal(text[0], "");
+    pc_report_free(r);
+}
+
 /* --- threads --- */
 
 struct speaker {
@@ -347,6 +366,7 @@ int main(void)
         SCRATCH_TEST(the_status_follows_from_counters_unless_the_run_ended_early),
         SCRATCH_TEST(a_summary_that_cannot_be_written_fails_the_run),
         SCRATCH_TEST(progress_is_for_terminals_and_wiped_before_other_lines),
+        SCRATCH_TEST(the_state_is_one_line_even_if_quiet),
         SCRATCH_TEST(lines_of_many_threads_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
