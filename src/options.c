@@ -62,6 +62,7 @@ enum {
     JOURNAL,
     STOP_AFTER,
     STOP_AT,
+    LOG_FILE,
     VERSION
 };
 
@@ -198,6 +199,7 @@ static const struct {
     {JSON, "json", NULL, "with --explain, --verify-only, --check-against: in JSON"},
     {'v', "verbose", NULL, "print each entry that is copied"},
     {'q', "quiet", NULL, "print errors only"},
+    {LOG_FILE, "log-file", "FILE", "append all that is said to FILE, with the time, even if -q"},
     {'h', "help", NULL, "print this and exit"},
     {VERSION, "version", NULL, "print the version and exit"},
 };
@@ -693,6 +695,8 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         return parse_file("--checksum-file", &o->checksum_file, p);
     case CHECK_AGAINST:
         return parse_file("--check-against", &o->check_against, p);
+    case LOG_FILE:
+        return parse_file("--log-file", &o->log_file, p);
     case VERIFY_ONLY:
     case COMPARE:
         o->verify_only = o->observe = true;

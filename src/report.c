@@ -1,12 +1,19 @@
+/*
+ * A line is made in memory first and written by one call: lines of threads do not mix, nor do those
+ * of several processes in one log file. That is the user's and of no tree that is copied, so it is
+ * opened and written the ordinary way and not through sys.
+ */
 #include "pcopy/report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -22,6 +29,11 @@ struct pc_report {
     locale_t utf8;        /* to tell printable characters, whatever the locale of a cron job */
     struct timespec start;
     struct pc_counters *counters;
+    FILE *memory; /* the line that is being made, `length` bytes at `line`; under lock */
+    char *line;
+    size_t length;
+    int log;             /* descriptor, or -1 */
+    bool log_failed;     /* to be written; nothing more goes there */
     double last_seconds; /* of the progress line before */
     uint64_t last_files;
     uint64_t last_bytes;
@@ -33,7 +45,12 @@ int pc_report_new(struct pc_report **out, const struct pc_report_config *config)
     if (!r)
         return -ENOMEM;
     r->counters = aligned_alloc(alignof(struct pc_counters), config->threads * sizeof *r->counters);
-    if (!r->counters) {
+    r->memory = open_memstream(&r->line, &r->length);
+    if (!r->counters || !r->memory) {
+        if (r->memory)
+            fclose(r->memory);
+        free(r->line);
+        free(r->counters);
         free(r);
         return -ENOMEM;
     }
@@ -42,6 +59,7 @@ int pc_report_new(struct pc_report **out, const struct pc_report_config *config)
             atomic_init(&r->counters[t].count[i], 0);
     }
     r->config = *config;
+    r->log = -1;
     r->terminal = isatty(STDERR_FILENO);
     r->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     pthread_mutex_init(&r->lock, NULL);
@@ -56,9 +74,19 @@ void pc_report_free(struct pc_report *r)
         return;
     if (r->utf8)
         freelocale(r->utf8);
+    if (r->log >= 0)
+        close(r->log);
+    fclose(r->memory);
+    free(r->line);
     pthread_mutex_destroy(&r->lock);
     free(r->counters);
     free(r);
+}
+
+int pc_report_log(struct pc_report *r, const char *path, mode_t mode)
+{
+    r->log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC, mode);
+    return r->log < 0 ? -errno : 0;
 }
 
 void pc_report_count(struct pc_report *r, unsigned thread, enum pc_count which, uint64_t n)
@@ -107,14 +135,55 @@ static void put_text(const struct pc_report *r, FILE *f, const char *text, bool 
         uselocale(before);
 }
 
-/* Standard error for one line of ours, the progress line wiped away. Under lock. */
-static FILE *begin_line(struct pc_report *r)
+/* Wipes the progress line away. Under lock. */
+static void wipe(struct pc_report *r)
 {
     if (r->line_open)
         fputs("\r\033[K", stderr);
     r->line_open = false;
-    fputs("pcopy: ", stderr);
-    return stderr;
+}
+
+/* Where the next line is made, which begins with `start`. Under lock, until end_line(). */
+static FILE *begin_line(struct pc_report *r, const char *start)
+{
+    rewind(r->memory);
+    fputs(start, r->memory);
+    return r->memory;
+}
+
+/* One line, with the time before it. */
+static void log_line(struct pc_report *r, char *line, size_t length)
+{
+    char stamp[64];
+    struct tm tm;
+    const time_t now = time(NULL);
+    if (r->log < 0 || r->log_failed)
+        return;
+    localtime_r(&now, &tm);
+    const size_t n = strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S ", &tm);
+    const struct iovec parts[] = {{stamp, n}, {line, length}};
+    const ssize_t written = writev(r->log, parts, 2);
+    if (written == (ssize_t)(n + length))
+        return;
+    r->log_failed = true;
+    fprintf(stderr, "pcopy: cannot write to the log file: %s\n",
+            strerror(written < 0 ? errno : ENOSPC));
+}
+
+/* Writes what was made to `out`, unless that is NULL, and to the log. */
+static void end_line(struct pc_report *r, FILE *out)
+{
+    fputc('\n', r->memory);
+    fflush(r->memory);
+    if (out == stderr)
+        wipe(r);
+    if (out) /* before what the log may have to say about itself */
+        fwrite(r->line, 1, r->length, out);
+    char *end;
+    for (char *at = r->line; at < r->line + r->length; at = end) {
+        end = (char *)memchr(at, '\n', (size_t)(r->line + r->length - at)) + 1;
+        log_line(r, at, (size_t)(end - at));
+    }
 }
 
 void pc_report_error(struct pc_report *r, const char *operation, const char *path, int err,
@@ -122,10 +191,11 @@ void pc_report_error(struct pc_report *r, const char *operation, const char *pat
 {
     char text[128];
     pthread_mutex_lock(&r->lock);
-    FILE *f = begin_line(r);
-    fprintf(f, "cannot %s '", operation);
+    FILE *f = begin_line(r, "pcopy: cannot ");
+    fprintf(f, "%s '", operation);
     put_text(r, f, path, true);
-    fprintf(f, "': %s\n", why ? why : strerror_r(-err, text, sizeof text));
+    fprintf(f, "': %s", why ? why : strerror_r(-err, text, sizeof text));
+    end_line(r, stderr);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -138,9 +208,8 @@ void pc_report_note(struct pc_report *r, const char *format, ...)
     va_end(args);
 
     pthread_mutex_lock(&r->lock);
-    FILE *f = begin_line(r);
-    put_text(r, f, n < 0 ? "no memory for a message" : text, false);
-    fputc('\n', f);
+    put_text(r, begin_line(r, "pcopy: "), n < 0 ? "no memory for a message" : text, false);
+    end_line(r, stderr);
     pthread_mutex_unlock(&r->lock);
     if (n >= 0)
         free(text);
@@ -151,8 +220,8 @@ void pc_report_entry(struct pc_report *r, const char *path)
     if (!r->config.verbose)
         return;
     pthread_mutex_lock(&r->lock);
-    put_text(r, stdout, path, true);
-    fputc('\n', stdout);
+    put_text(r, begin_line(r, ""), path, true);
+    end_line(r, stdout);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -306,17 +375,17 @@ void pc_report_change(struct pc_report *r, const struct pc_change *c)
         fputc('\0', stdout);
     } else if (r->config.changes == PC_CHANGES_JSON) {
         put_json(c, letters);
-    } else {
-        printf("%s ", letters);
-        put_text(r, stdout, *c->path ? c->path : ".", false);
-        if (S_ISDIR(c->type))
-            fputc('/', stdout);
-        if (c->target) {
-            fputs(c->link ? " => " : " -> ", stdout);
-            put_text(r, stdout, c->target, false);
-        }
-        fputc('\n', stdout);
     }
+    FILE *f = begin_line(r, letters);
+    fputc(' ', f);
+    put_text(r, f, *c->path ? c->path : ".", false);
+    if (S_ISDIR(c->type))
+        fputc('/', f);
+    if (c->target) {
+        fputs(c->link ? " => " : " -> ", f);
+        put_text(r, f, c->target, false);
+    }
+    end_line(r, r->config.changes == PC_CHANGES_ITEMIZED ? stdout : NULL);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -385,7 +454,8 @@ void pc_report_progress(struct pc_report *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-void pc_report_state(struct pc_report *r, const char *activity)
+/* All counts and rates so far. */
+static void put_state(const struct pc_report *r, FILE *f)
 {
     char done[32];
     char rate[32];
@@ -397,20 +467,27 @@ void pc_report_state(struct pc_report *r, const char *activity)
     for (unsigned i = 0; i < PC_COUNTS; i++)
         n[i] = pc_report_total(r, (enum pc_count)i);
 
-    pthread_mutex_lock(&r->lock);
-    FILE *f = begin_line(r);
     fprintf(f,
-            "%s: %llu files, %llu directories, %llu bytes (%s), %llu skipped, %llu deleted, "
+            "%llu files, %llu directories, %llu bytes (%s), %llu skipped, %llu deleted, "
             "%llu vanished, %llu changed, %llu errors; ",
-            activity, (unsigned long long)files, n[PC_COUNT_DIRS], n[PC_COUNT_BYTES],
+            (unsigned long long)files, n[PC_COUNT_DIRS], n[PC_COUNT_BYTES],
             bytes_text((double)bytes, done, sizeof done), n[PC_COUNT_SKIPPED], n[PC_COUNT_DELETED],
             n[PC_COUNT_VANISHED], n[PC_COUNT_CHANGED], n[PC_COUNT_ERRORS]);
-    fprintf(f, "%.2f seconds, %.0f files/s, %s/s\n", seconds, (double)files / span,
+    fprintf(f, "%.2f seconds, %.0f files/s, %s/s", seconds, (double)files / span,
             bytes_text((double)bytes / span, rate, sizeof rate));
+}
+
+void pc_report_state(struct pc_report *r, const char *activity)
+{
+    pthread_mutex_lock(&r->lock);
+    FILE *f = begin_line(r, "pcopy: ");
+    fprintf(f, "%s: ", activity);
+    put_state(r, f);
+    end_line(r, stderr);
     pthread_mutex_unlock(&r->lock);
 }
 
-static void summary(const struct pc_report *r)
+static void put_summary(const struct pc_report *r, FILE *f)
 {
     char done[32];
     char rate[32];
@@ -421,36 +498,45 @@ static void summary(const struct pc_report *r)
     for (unsigned i = 0; i < PC_COUNTS; i++)
         n[i] = pc_report_total(r, (enum pc_count)i);
 
-    printf("%s %llu files, %llu directories, %llu symlinks, %llu hard links, %llu special "
-           "files\n",
-           r->config.dry ? "would copy" : "copied", n[PC_COUNT_FILES], n[PC_COUNT_DIRS],
-           n[PC_COUNT_SYMLINKS], n[PC_COUNT_LINKS], n[PC_COUNT_SPECIALS]);
-    printf("%llu bytes (%s), %llu skipped, %llu vanished, %llu changed, %llu errors\n",
-           n[PC_COUNT_BYTES], bytes_text((double)bytes, done, sizeof done), n[PC_COUNT_SKIPPED],
-           n[PC_COUNT_VANISHED], n[PC_COUNT_CHANGED], n[PC_COUNT_ERRORS]);
+    if (r->config.check) {
+        fprintf(f, "%llu files checked, %llu differ, %llu errors", n[PC_COUNT_FILES],
+                n[PC_COUNT_DIFFERS], n[PC_COUNT_ERRORS]);
+        return;
+    }
+    fprintf(f,
+            "%s %llu files, %llu directories, %llu symlinks, %llu hard links, %llu special "
+            "files\n",
+            r->config.dry ? "would copy" : "copied", n[PC_COUNT_FILES], n[PC_COUNT_DIRS],
+            n[PC_COUNT_SYMLINKS], n[PC_COUNT_LINKS], n[PC_COUNT_SPECIALS]);
+    fprintf(f, "%llu bytes (%s), %llu skipped, %llu vanished, %llu changed, %llu errors\n",
+            n[PC_COUNT_BYTES], bytes_text((double)bytes, done, sizeof done), n[PC_COUNT_SKIPPED],
+            n[PC_COUNT_VANISHED], n[PC_COUNT_CHANGED], n[PC_COUNT_ERRORS]);
     if (n[PC_COUNT_MENDED] || n[PC_COUNT_DELETED] || n[PC_COUNT_DIFFERS])
-        printf("%llu mended, %llu deleted, %llu found to differ\n", n[PC_COUNT_MENDED],
-               n[PC_COUNT_DELETED], n[PC_COUNT_DIFFERS]);
+        fprintf(f, "%llu mended, %llu deleted, %llu found to differ\n", n[PC_COUNT_MENDED],
+                n[PC_COUNT_DELETED], n[PC_COUNT_DIFFERS]);
     const unsigned long long *retries = n + PC_COUNT_RETRIES;
     const unsigned long long *failed = n + PC_COUNT_FAILED;
     const unsigned long long again =
         retries[PC_ERROR_PASSING] + retries[PC_ERROR_STALE] + retries[PC_ERROR_FULL];
     if (n[PC_COUNT_ERRORS] || again)
-        printf("tried again: %llu I/O, %llu stale, %llu full; failed: %llu I/O, %llu stale, "
-               "%llu full, %llu denied, %llu other\n",
-               retries[PC_ERROR_PASSING], retries[PC_ERROR_STALE], retries[PC_ERROR_FULL],
-               failed[PC_ERROR_PASSING], failed[PC_ERROR_STALE], failed[PC_ERROR_FULL],
-               failed[PC_ERROR_DENIED], failed[PC_ERROR_LASTING]);
-    printf("%.2f seconds, %.0f files/s, %s/s\n", seconds, (double)copied(r) / span,
-           bytes_text((double)bytes / span, rate, sizeof rate));
+        fprintf(f,
+                "tried again: %llu I/O, %llu stale, %llu full; failed: %llu I/O, %llu stale, "
+                "%llu full, %llu denied, %llu other\n",
+                retries[PC_ERROR_PASSING], retries[PC_ERROR_STALE], retries[PC_ERROR_FULL],
+                failed[PC_ERROR_PASSING], failed[PC_ERROR_STALE], failed[PC_ERROR_FULL],
+                failed[PC_ERROR_DENIED], failed[PC_ERROR_LASTING]);
+    fprintf(f, "%.2f seconds, %.0f files/s, %s/s", seconds, (double)copied(r) / span,
+            bytes_text((double)bytes / span, rate, sizeof rate));
 }
 
-/* Everything on standard output is there, or the run has failed. */
-static enum pc_status flushed(void)
+/* Everything on standard output is there, or the run has failed. Under lock. */
+static enum pc_status flushed(struct pc_report *r)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return PC_STATUS_DONE;
-    fprintf(stderr, "pcopy: cannot write to standard output: %s\n", strerror(errno));
+    const int err = errno;
+    fprintf(begin_line(r, "pcopy: "), "cannot write to standard output: %s", strerror(err));
+    end_line(r, stderr);
     return PC_STATUS_RUN;
 }
 
@@ -458,29 +544,41 @@ enum pc_status pc_report_print(struct pc_report *r, const char *text)
 {
     pthread_mutex_lock(&r->lock);
     fputs(text, stdout);
-    const enum pc_status status = flushed();
+    const enum pc_status status = flushed(r);
     pthread_mutex_unlock(&r->lock);
     return status;
 }
 
-enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
+/* The exit status by what was counted. */
+static enum pc_status status_of_counts(const struct pc_report *r)
 {
-    pthread_mutex_lock(&r->lock);
-    if (r->line_open)
-        fputs("\r\033[K", stderr);
-    r->line_open = false;
-    if (r->config.summary)
-        summary(r);
-    const enum pc_status written = flushed();
-    if (status == PC_STATUS_DONE)
-        status = written;
-    pthread_mutex_unlock(&r->lock);
-
-    if (status != PC_STATUS_DONE)
-        return status;
     if (pc_report_total(r, PC_COUNT_ERRORS))
         return PC_STATUS_PARTIAL;
     return pc_report_total(r, PC_COUNT_VANISHED) || pc_report_total(r, PC_COUNT_CHANGED)
                ? PC_STATUS_VANISHED
                : PC_STATUS_DONE;
+}
+
+enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
+{
+    const bool complete =
+        status == PC_STATUS_DONE || status == PC_STATUS_PARTIAL || status == PC_STATUS_DELETIONS;
+    pthread_mutex_lock(&r->lock);
+    wipe(r);
+    put_summary(r, begin_line(r, ""));
+    end_line(r, r->config.summary ? stdout : NULL);
+    const bool written = flushed(r) == PC_STATUS_DONE && !r->log_failed;
+    const enum pc_status counted = status_of_counts(r);
+    if (complete && !written)
+        status = PC_STATUS_RUN;
+    else if (status == PC_STATUS_DONE || (complete && counted == PC_STATUS_PARTIAL))
+        status = counted;
+    FILE *f = begin_line(r, "pcopy: ");
+    fprintf(f, "exit status %d: ", status);
+    put_state(r, f);
+    end_line(r, NULL);
+    if (complete && r->log_failed)
+        status = PC_STATUS_RUN;
+    pthread_mutex_unlock(&r->lock);
+    return status;
 }

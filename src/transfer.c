@@ -1140,7 +1140,11 @@ static void end_keeper(struct run *run)
 /* The journal of a run that has come to its end is done with. */
 static enum pc_status end_journal(struct run *run, enum pc_status status)
 {
-    const int err = status == PC_STATUS_DONE ? pc_journal_complete(run->journal) : 0;
+    /* Not by the status alone, of which the user may have taken some findings out. */
+    const bool all = pc_report_total(run->report, PC_COUNT_ERRORS) == 0 &&
+                     pc_report_total(run->report, PC_COUNT_VANISHED) == 0 &&
+                     pc_report_total(run->report, PC_COUNT_CHANGED) == 0;
+    const int err = status == PC_STATUS_DONE && all ? pc_journal_complete(run->journal) : 0;
     if (!err)
         return status;
     pc_report_error(run->report, "write to the journal", run->options->journal, err, NULL);
@@ -1272,6 +1276,16 @@ static bool set_limit(struct run *run, const char *option, const char *text, str
     return !err;
 }
 
+static enum pc_status open_log(struct run *run)
+{
+    const struct pc_options *o = run->options;
+    const int err =
+        o->log_file ? pc_report_log(run->report, o->log_file, 0666 & ~o->keep.umask) : 0;
+    if (err)
+        pc_report_error(run->report, "write", o->log_file, err, NULL);
+    return err ? PC_STATUS_REFUSED : PC_STATUS_DONE;
+}
+
 /* Opens what the operands name, or says why not. */
 static enum pc_status open_all(struct run *run)
 {
@@ -1334,7 +1348,7 @@ static enum pc_status note_stop(struct run *run)
     return PC_STATUS_DONE;
 }
 
-/* The exit status, where deletions or verification have a say in it. `left`: see verify(). */
+/* The exit status, as far as deletions or verification have a say. `left`: see verify(). */
 static enum pc_status judge(struct run *run, enum pc_status status, bool left)
 {
     const struct pc_options *o = run->options;
@@ -1344,7 +1358,7 @@ static enum pc_status judge(struct run *run, enum pc_status status, bool left)
     if (atomic_load(&run->refused))
         pc_report_note(run->report, "--max-delete has kept entries of the destination from being "
                                     "removed");
-    if (status != PC_STATUS_DONE && status != PC_STATUS_VANISHED)
+    if (status != PC_STATUS_DONE)
         return status;
     if (left || (o->verify_only && pc_report_total(run->report, PC_COUNT_DIFFERS)))
         return PC_STATUS_PARTIAL;
@@ -1374,7 +1388,6 @@ static enum pc_status check(struct run *run)
         .report = run->report,
     };
     const char *problem = o->check_against;
-    char line[128];
     size_t number = 0;
 
     if (!open_mounts(run, &run->targets, &o->mounts))
@@ -1389,19 +1402,12 @@ static enum pc_status check(struct run *run)
         pc_report_note(run->report, "line %zu of '%s' is no checksum", number, problem);
     else if (err)
         pc_report_error(run->report, "read", problem, err, NULL);
-    snprintf(line, sizeof line, "%llu files checked, %llu differ, %llu errors\n",
-             (unsigned long long)pc_report_total(run->report, PC_COUNT_FILES),
-             (unsigned long long)pc_report_total(run->report, PC_COUNT_DIFFERS),
-             (unsigned long long)pc_report_total(run->report, PC_COUNT_ERRORS));
-    if (!o->quiet && !o->json && !o->nul && pc_report_print(run->report, line) != PC_STATUS_DONE)
-        return PC_STATUS_RUN;
     enum pc_status status = note_stop(run);
     if (status == PC_STATUS_DONE && err)
         status = PC_STATUS_REFUSED;
-    status = pc_report_end(run->report, status);
     if (status == PC_STATUS_DONE && pc_report_total(run->report, PC_COUNT_DIFFERS))
-        return PC_STATUS_PARTIAL;
-    return status;
+        status = PC_STATUS_PARTIAL;
+    return pc_report_end(run->report, status);
 }
 
 /* The copy itself, and what is to be said about it. */
@@ -1435,8 +1441,8 @@ static enum pc_status copy(struct run *run)
     }
     if (watched)
         end_monitor(run);
-    status = judge(run, pc_report_end(run->report, status), left);
-    return run->journal ? end_journal(run, status) : status;
+    status = judge(run, status, left);
+    return pc_report_end(run->report, run->journal ? end_journal(run, status) : status);
 }
 
 /* How changes are printed. */
@@ -1463,12 +1469,15 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
         .verbose = o->verbose,
         .dry = o->observe,
         .changes = run.changes,
-        .summary = !o->quiet && !o->verify_only && !o->check_against,
+        .check = o->check_against,
+        .summary = !o->quiet && !o->verify_only && !(o->check_against && (o->json || o->nul)),
     };
     if (pc_report_new(&run.report, &report) != 0)
         return PC_STATUS_RUN;
 
-    enum pc_status status = o->check_against ? check(&run) : open_all(&run);
+    enum pc_status status = open_log(&run);
+    if (status == PC_STATUS_DONE)
+        status = o->check_against ? check(&run) : open_all(&run);
     if (status == PC_STATUS_DONE && !o->check_against)
         status = o->explain ? explain(&run) : copy(&run);
 

@@ -44,6 +44,7 @@ struct pc_options {
     struct pc_filter *filter;           /* what is left out; owned; may have no rule */
     const char *files_from;             /* list of names to copy, or NULL for all */
     const char *checksum_file;          /* list to write, or NULL */
+    const char *log_file;               /* or NULL */
     const char *check_against; /* list to check `target` against, in place of copying; or NULL */
     size_t min_size;           /* bytes; the filter knows */
     size_t max_size;

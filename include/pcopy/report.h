@@ -1,7 +1,8 @@
 /*
  * report: all that pcopy says, what it counts, and the exit status that follows from it.
  *
- * Errors and progress go to standard error, names (-v) and the summary to standard output.
+ * Errors and progress go to standard error, names (-v) and the summary to standard output; but for
+ * progress all of it goes to a log file as well.
  * All functions but new and free may be called by any number of threads.
  */
 #ifndef PCOPY_REPORT_H
@@ -70,12 +71,20 @@ struct pc_report_config {
     bool verbose;     /* names, too */
     bool summary;     /* at the end */
     bool dry;         /* what is counted was not done */
+    bool check;       /* files are checked, not copied */
     enum pc_changes changes;
 };
 
 /* Makes a report, and starts the clock of its rates. 0 or -ENOMEM. */
 int pc_report_new(struct pc_report **out, const struct pc_report_config *config);
 void pc_report_free(struct pc_report *r);
+
+/*
+ * From now on appends each line on standard error, names, changes and the summary to the file
+ * `path`, which is made with `mode`, whatever `quiet` says: a line by one write, with the local
+ * time before it. Returns 0 or -errno. A write that fails is told once, and a failure of the run.
+ */
+int pc_report_log(struct pc_report *r, const char *path, mode_t mode);
 
 /* Adds `n` to a counter of thread number `thread`. */
 void pc_report_count(struct pc_report *r, unsigned thread, enum pc_count which, uint64_t n);
@@ -135,9 +144,10 @@ void pc_report_progress(struct pc_report *r);
 void pc_report_state(struct pc_report *r, const char *activity);
 
 /*
- * Ends the report: the summary, unless `quiet`, and the exit status. `status` is PC_STATUS_DONE or
- * what ended the run early, which takes precedence over what the counters say. A summary that
- * cannot be written is a failure of the run.
+ * Ends the report: the summary, unless `quiet`, and the exit status. `status` is what the caller
+ * knows: what ended the run early, which takes precedence over all else; PC_STATUS_PARTIAL or
+ * PC_STATUS_DELETIONS; or PC_STATUS_DONE. The graver one of it and of what the counters say is
+ * returned. What cannot be written is a failure of the run.
  */
 enum pc_status pc_report_end(struct pc_report *r, enum pc_status status);
 

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "pcopy/meta.h"
 #include "pcopy/report.h"
 
 /* Standard output and standard error go to files while this is on. */
@@ -301,6 +302,78 @@ static void the_state_is_one_line_even_if_quiet(void **state)
     pc_report_free(r);
 }
 
+/* --- the log --- */
+
+static void the_log_has_all_lines_with_the_time_before_them(void **state)
+{
+    (void)state;
+    const struct pc_change change = {
+        .path = "a", .type = S_IFREG, .diffs = PC_DIFF_MISSING, .due = true};
+    const struct pc_report_config config = {
+        .threads = 1, .quiet = true, .verbose = true, .changes = PC_CHANGES_NAMES};
+    const char *const lines[] = {
+        "pcopy: a longer line comes before the shorter ones",
+        "pcopy: cannot open 'b\\n': Permission denied",
+        "c",
+        ">f+++++++++ a",
+        "copied 0 files, 0 directories, 0 symlinks, 0 hard links, 0 special files",
+        "0 bytes (0 B), 0 skipped, 0 vanished, 0 changed, 0 errors",
+        "0.",
+        "pcopy: exit status 0: 0 files, ",
+    };
+    struct pc_report *r;
+    put("log", "before\n");
+    capture();
+    assert_int_equal(pc_report_new(&r, &config), 0);
+    assert_int_equal(pc_report_log(r, "log", 0600), 0);
+    pc_report_note(r, "a longer line comes before the shorter ones");
+    pc_report_error(r, "open", "b\n", -EACCES, NULL);
+    pc_report_entry(r, "c");
+    pc_report_change(r, &change);
+    const enum pc_status status = pc_report_end(r, PC_STATUS_DONE);
+    pc_report_free(r);
+    restore();
+    assert_int_equal(status, PC_STATUS_DONE);
+    assert_memory_equal(text[0], "c\na", 4);
+
+    FILE *f = fopen("log", "r");
+    char line[512];
+    MUST(f && fgets(line, sizeof line, f));
+    assert_string_equal(line, "before\n");
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct tm tm;
+        MUST(fgets(line, sizeof line, f));
+        assert_ptr_equal(strptime(line, "%Y-%m-%d %H:%M:%S", &tm), line + 19);
+        if (strncmp(line + 20, lines[i], strlen(lines[i])) != 0)
+            fail_msg("not '%s' but %s", lines[i], line + 20);
+        assert_non_null(strchr(line, '\n'));
+    }
+    assert_null(fgets(line, sizeof line, f));
+    fclose(f);
+}
+
+static void a_log_that_cannot_be_written_fails_the_run(void **state)
+{
+    (void)state;
+    if (access("/dev/full", W_OK) != 0)
+        skip();
+    struct pc_report *r = make(1, true, false);
+    assert_int_equal(pc_report_log(r, "missing/log", 0600), -ENOENT);
+    assert_int_equal(pc_report_log(r, "/dev/full", 0600), 0);
+    capture();
+    pc_report_note(r, "one");
+    pc_report_note(r, "two");
+    const enum pc_status status = pc_report_end(r, PC_STATUS_DONE);
+    const enum pc_status kept = pc_report_end(r, PC_STATUS_SIGNAL);
+    restore();
+    assert_int_equal(status, PC_STATUS_RUN);
+    assert_int_equal(kept, PC_STATUS_SIGNAL);
+    const char *const expected =
+        "pcopy: one\npcopy: cannot write to the log file: No space left on device\npcopy: two\n";
+    assert_memory_equal(text[1], expected, strlen(expected));
+    pc_report_free(r);
+}
+
 /* --- threads --- */
 
 struct speaker {
@@ -367,6 +440,8 @@ int main(void)
         SCRATCH_TEST(a_summary_that_cannot_be_written_fails_the_run),
         SCRATCH_TEST(progress_is_for_terminals_and_wiped_before_other_lines),
         SCRATCH_TEST(the_state_is_one_line_even_if_quiet),
+        SCRATCH_TEST(the_log_has_all_lines_with_the_time_before_them),
+        SCRATCH_TEST(a_log_that_cannot_be_written_fails_the_run),
         SCRATCH_TEST(lines_of_many_threads_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
