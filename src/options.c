@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pcopy/report.h"
 #include "pcopy/when.h"
 
 /* Options without a letter, behind the characters. */
@@ -63,6 +64,7 @@ enum {
     STOP_AFTER,
     STOP_AT,
     LOG_FILE,
+    FAIL_ON,
     VERSION
 };
 
@@ -191,6 +193,10 @@ static const struct {
      "end the run cleanly after so many minutes, or 90s, 12h,\n"
      "3d: exit 30"},
     {STOP_AT, "stop-at", "TIME", "likewise at a date, or the next time that it is 23:59"},
+    {FAIL_ON, "fail-on", "LIST",
+     "what makes the exit status one that is not 0: errors,\n"
+     "vanished, changed, deletions (default: these), lost\n"
+     "(what could not be kept); none"},
     {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
     {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
     {EXPLAIN, "explain", NULL,
@@ -439,6 +445,40 @@ static bool parse_when(bool newer, const char *when, struct pc_options *o, struc
         newer ? pc_filter_set_newer(o->filter, when) : pc_filter_set_older(o->filter, when);
     return !err || refuse(p, "--%s-than takes a duration (3d), a date or a file, not '%s'",
                           newer ? "newer" : "older", when);
+}
+
+/* --fail-on: the list is all that counts. */
+static bool parse_fail_on(const char *list, unsigned *out, struct problem *p)
+{
+    static const struct {
+        const char *name;
+        unsigned finding;
+    } known[] = {
+        {"errors", PC_FINDING_ERRORS},   {"vanished", PC_FINDING_VANISHED},
+        {"changed", PC_FINDING_CHANGED}, {"deletions", PC_FINDING_DELETIONS},
+        {"lost", PC_FINDING_LOST},
+    };
+    *out = 0;
+    if (strcmp(list, "none") == 0)
+        return true;
+    do {
+        const size_t length = strcspn(list, ",");
+        unsigned finding = 0;
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+            if (strlen(known[i].name) == length && strncmp(list, known[i].name, length) == 0)
+                finding = known[i].finding;
+        }
+        if (!finding && length == 4 && strncmp(list, "none", length) == 0)
+            return refuse(p, "--fail-on=none stands alone");
+        if (!finding)
+            return refuse(p,
+                          "--fail-on does not know '%.*s'; known are errors, vanished, changed, "
+                          "deletions, lost, or none alone",
+                          (int)length, list);
+        *out |= finding;
+        list += length;
+    } while (*list++ == ',');
+    return true;
 }
 
 /* --stop-after: on a clock that nobody sets. */
@@ -695,6 +735,8 @@ static bool take(int id, struct pc_options *o, struct problem *p)
         return parse_file("--checksum-file", &o->checksum_file, p);
     case CHECK_AGAINST:
         return parse_file("--check-against", &o->check_against, p);
+    case FAIL_ON:
+        return parse_fail_on(optarg, &o->fail_on, p);
     case LOG_FILE:
         return parse_file("--log-file", &o->log_file, p);
     case VERIFY_ONLY:
@@ -844,6 +886,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
         .max_size = SIZE_MAX,
         .max_delete = SIZE_MAX,
         .verify_rounds = 2,
+        .fail_on = PC_FINDINGS,
     };
     /* No more mount points than the command line has characters. */
     size_t length = 1;

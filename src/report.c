@@ -549,14 +549,24 @@ enum pc_status pc_report_print(struct pc_report *r, const char *text)
     return status;
 }
 
-/* The exit status by what was counted. */
+/* The exit status by what was counted, as far as it matters. */
 static enum pc_status status_of_counts(const struct pc_report *r)
 {
-    if (pc_report_total(r, PC_COUNT_ERRORS))
-        return PC_STATUS_PARTIAL;
-    return pc_report_total(r, PC_COUNT_VANISHED) || pc_report_total(r, PC_COUNT_CHANGED)
-               ? PC_STATUS_VANISHED
-               : PC_STATUS_DONE;
+    static const struct {
+        enum pc_count count;
+        enum pc_finding finding;
+        enum pc_status status;
+    } table[] = {
+        {PC_COUNT_ERRORS, PC_FINDING_ERRORS, PC_STATUS_PARTIAL},
+        {PC_COUNT_LOST, PC_FINDING_LOST, PC_STATUS_PARTIAL},
+        {PC_COUNT_VANISHED, PC_FINDING_VANISHED, PC_STATUS_VANISHED},
+        {PC_COUNT_CHANGED, PC_FINDING_CHANGED, PC_STATUS_VANISHED},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (r->config.fail_on & table[i].finding && pc_report_total(r, table[i].count))
+            return table[i].status;
+    }
+    return PC_STATUS_DONE;
 }
 
 enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)

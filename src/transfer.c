@@ -192,6 +192,7 @@ static void report_lost(struct run *run, unsigned slot, struct pc_dir *dir, cons
         {PC_LOST_TIMES, "times", "those of the file system are coarser"},
         {PC_LOST_HOLES, "holes", "the file system does not have them"},
     };
+    pc_report_count(run->report, slot, PC_COUNT_LOST, 1);
     const unsigned new =
         run->options->strict ? r->lost : r->lost & ~atomic_fetch_or(&run->lost[r->end], r->lost);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -1362,7 +1363,8 @@ static enum pc_status judge(struct run *run, enum pc_status status, bool left)
         return status;
     if (left || (o->verify_only && pc_report_total(run->report, PC_COUNT_DIFFERS)))
         return PC_STATUS_PARTIAL;
-    return atomic_load(&run->refused) ? PC_STATUS_DELETIONS : status;
+    return atomic_load(&run->refused) && o->fail_on & PC_FINDING_DELETIONS ? PC_STATUS_DELETIONS
+                                                                           : status;
 }
 
 /* The list of checksums to where it belongs. */
@@ -1469,6 +1471,7 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
         .verbose = o->verbose,
         .dry = o->observe,
         .changes = run.changes,
+        .fail_on = o->fail_on,
         .check = o->check_against,
         .summary = !o->quiet && !o->verify_only && !(o->check_against && (o->json || o->nul)),
     };

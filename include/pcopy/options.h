@@ -66,6 +66,7 @@ struct pc_options {
     unsigned retry_wait;       /* seconds before the first of them */
     unsigned max_delete_share; /* no deletion if they are more than so many percent; 0: any share */
     unsigned verify_rounds;    /* at most */
+    unsigned fail_on;          /* pc_finding bits that make the exit status one that is not 0 */
     enum pc_fsync fsync;
     enum pc_on_full on_full;
     enum pc_when reflink;

@@ -30,6 +30,16 @@ enum pc_status {
     PC_STATUS_TIME = 30,      /* it was over: --stop-after, --stop-at */
 };
 
+/* What may be found in a run that gets to its end, as bits. */
+enum pc_finding {
+    PC_FINDING_ERRORS = 1,
+    PC_FINDING_VANISHED = 2,
+    PC_FINDING_CHANGED = 4,
+    PC_FINDING_DELETIONS = 8, /* that --max-delete has kept from being made */
+    PC_FINDING_LOST = 16,
+    PC_FINDINGS = 15, /* those that matter if nobody says which: all but the last */
+};
+
 enum pc_count {
     PC_COUNT_FILES,
     PC_COUNT_DIRS,
@@ -44,6 +54,7 @@ enum pc_count {
     PC_COUNT_VANISHED,
     PC_COUNT_CHANGED, /* while they were read */
     PC_COUNT_ERRORS,
+    PC_COUNT_LOST,    /* what the destination could not keep all of */
     PC_COUNT_RETRIES, /* by pc_error_class, as are these: */
     PC_COUNT_FAILED = PC_COUNT_RETRIES + PC_ERROR_CLASSES,
     PC_COUNTS = PC_COUNT_FAILED + PC_ERROR_CLASSES /* how many there are */
@@ -73,6 +84,7 @@ struct pc_report_config {
     bool dry;         /* what is counted was not done */
     bool check;       /* files are checked, not copied */
     enum pc_changes changes;
+    unsigned fail_on; /* pc_finding bits: these make the exit status one that is not 0 */
 };
 
 /* Makes a report, and starts the clock of its rates. 0 or -ENOMEM. */
@@ -147,7 +159,8 @@ void pc_report_state(struct pc_report *r, const char *activity);
  * Ends the report: the summary, unless `quiet`, and the exit status. `status` is what the caller
  * knows: what ended the run early, which takes precedence over all else; PC_STATUS_PARTIAL or
  * PC_STATUS_DELETIONS; or PC_STATUS_DONE. The graver one of it and of what the counters say is
- * returned. What cannot be written is a failure of the run.
+ * returned, counters only as far as `fail_on` has them. What cannot be written is a failure of the
+ * run.
  */
 enum pc_status pc_report_end(struct pc_report *r, enum pc_status status);
 

@@ -97,4 +97,82 @@ if command -v strace >/dev/null; then
     expect_summary vanished 1
 fi
 
+# ---- --fail-on: which of these findings there is a status for. All is done and counted as before.
+
+rm -rf src listed listed_dst
+mkdir -p src listed_dst/file
+echo 1 >src/file
+# In the way of the file is a directory with something in it.
+echo 1 >listed_dst/file/in_the_way
+for list in '' errors lost,errors vanished,changed,errors; do
+    pcopy ${list:+--fail-on="$list"} src listed_dst
+    expect_status 23
+done
+for list in none vanished changed,deletions,lost; do
+    pcopy --fail-on="$list" src listed_dst
+    expect_status 0
+    expect_summary errors 1
+    expect_err "listed_dst/file'"
+done
+
+if command -v strace >/dev/null; then
+    for list in '' vanished lost,vanished none changed,errors; do
+        rm -rf both_dst
+        mkdir both_dst
+        rm -f both/in_the_way
+        with_fault openat,openat2 error=ENOENT "$PWD/both/gone" "$PCOPY" \
+            ${list:+--fail-on="$list"} both both_dst
+        case $list in
+        none | changed*) expect_status 0 ;;
+        *) expect_status 24 ;;
+        esac
+        expect_summary vanished 1
+    done
+fi
+
+rm -rf listed_dst
+mkdir listed_dst
+echo 1 >listed_dst/extra
+pcopy --delete --max-delete=0 src listed_dst
+expect_status 25
+pcopy --delete --max-delete=0 --fail-on=errors,vanished src listed_dst
+expect_status 0
+expect_err 'kept entries of the destination from being removed'
+[ -e listed_dst/extra ] || fail "something was removed"
+
+# What the destination cannot keep: here the owner, for who is not root.
+if is_root; then
+    mkdir -p for_nobody
+    chmod 777 for_nobody
+    for list in '' errors lost errors,lost none; do
+        rm -rf for_nobody/dst
+        as_nobody "$PCOPY" --preserve=ownership ${list:+--fail-on="$list"} src for_nobody/dst
+        case $list in
+        *lost) expect_status 23 ;;
+        *) expect_status 0 ;;
+        esac
+        expect_summary errors 0
+        expect_err 'owners are not all kept'
+    done
+else
+    skip_part 'to lose owners needs root'
+fi
+
+# A difference is what was asked for, and a run that has failed has failed.
+rm -rf listed_dst
+pcopy --fail-on=none --verify-only src listed_dst
+expect_status 23
+pcopy --fail-on=none missing listed_dst
+expect_status 3
+run bash -c '"$0" --fail-on=none src listed_dst >/dev/full' "$PCOPY"
+expect_status 11
+for list in errors,none none,none; do
+    pcopy --fail-on=$list src listed_dst
+    expect_status 1
+    expect_err '--fail-on=none stands alone'
+done
+pcopy --fail-on=error src listed_dst
+expect_status 1
+expect_err "--fail-on does not know 'error'"
+
 # ---- 20: ended by a signal; signals.sh has what must hold then

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "pcopy/options.h"
+#include "pcopy/report.h"
 
 static struct pc_options options;
 static char problem[512];
@@ -91,6 +92,38 @@ static void defaults_keep_mode_times_and_links(void **state)
     assert_int_equal(options.queue_size, 8192);
     assert_int_equal(options.buffer_size, 256 * 1024);
     done();
+}
+
+static void a_list_says_what_makes_the_exit_status(void **state)
+{
+    (void)state;
+    ACCEPT("a", "b");
+    assert_int_equal(options.fail_on, PC_FINDING_ERRORS | PC_FINDING_VANISHED | PC_FINDING_CHANGED |
+                                          PC_FINDING_DELETIONS);
+    done();
+    ACCEPT("--fail-on=none", "a", "b");
+    assert_int_equal(options.fail_on, 0);
+    done();
+    ACCEPT("--fail-on=lost,errors,lost", "a", "b");
+    assert_int_equal(options.fail_on, PC_FINDING_LOST | PC_FINDING_ERRORS);
+    done();
+    ACCEPT("--fail-on=vanished", "--fail-on=changed,deletions", "a", "b"); /* the last one holds */
+    assert_int_equal(options.fail_on, PC_FINDING_CHANGED | PC_FINDING_DELETIONS);
+    done();
+    REFUSE("--fail-on=none stands alone", "--fail-on=errors,none", "a", "b");
+    REFUSE("--fail-on=none stands alone", "--fail-on=none,errors", "a", "b");
+    const char *const bad[] = {"", "error", "errorsx", "ERRORS", " errors"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char expected[160];
+        snprintf(expected, sizeof expected,
+                 "--fail-on does not know '%s'; known are errors, vanished, changed, deletions, "
+                 "lost, or none alone",
+                 bad[i]);
+        REFUSE(expected, "--fail-on", bad[i], "a", "b");
+    }
+    REFUSE("--fail-on does not know ''; known are errors, vanished, changed, deletions, lost, or "
+           "none alone",
+           "--fail-on=errors,", "a", "b");
 }
 
 /* Minutes, because rsync has it so. */
@@ -481,6 +514,7 @@ int main(void)
     alarm(60);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_keep_mode_times_and_links),
+        cmocka_unit_test(a_list_says_what_makes_the_exit_status),
         cmocka_unit_test(the_time_to_stop_is_after_a_duration_or_at_a_date),
         cmocka_unit_test(jobs_are_1_to_1024),
         cmocka_unit_test(walkers_are_1_to_64),

@@ -51,8 +51,11 @@ static void restore(void)
 static struct pc_report *make(unsigned threads, bool quiet, bool verbose)
 {
     struct pc_report *r;
-    const struct pc_report_config config = {
-        .threads = threads, .quiet = quiet, .verbose = verbose, .summary = !quiet};
+    const struct pc_report_config config = {.threads = threads,
+                                            .quiet = quiet,
+                                            .verbose = verbose,
+                                            .summary = !quiet,
+                                            .fail_on = PC_FINDINGS};
     assert_int_equal(pc_report_new(&r, &config), 0);
     return r;
 }
@@ -230,6 +233,53 @@ static void the_status_follows_from_counters_unless_the_run_ended_early(void **s
         pc_report_count(r, 1, PC_COUNT_ERRORS, table[i].errors);
         pc_report_count(r, 0, PC_COUNT_VANISHED, table[i].vanished);
         assert_int_equal(pc_report_end(r, table[i].given), table[i].expected);
+        pc_report_free(r);
+    }
+}
+
+static void only_what_matters_makes_the_status(void **state)
+{
+    (void)state;
+    enum { E = PC_FINDING_ERRORS, V = PC_FINDING_VANISHED, C = PC_FINDING_CHANGED };
+    enum { L = PC_FINDING_LOST, ALL = PC_FINDINGS | L };
+    const struct {
+        unsigned found;
+        unsigned fail_on;
+        enum pc_status given;
+        enum pc_status expected;
+    } table[] = {
+        {ALL, 0, PC_STATUS_DONE, PC_STATUS_DONE},
+        {ALL, ALL, PC_STATUS_DONE, PC_STATUS_PARTIAL},
+        {E, ALL & ~E, PC_STATUS_DONE, PC_STATUS_DONE},
+        {E | V, ALL & ~E, PC_STATUS_DONE, PC_STATUS_VANISHED},
+        {V, ALL & ~V, PC_STATUS_DONE, PC_STATUS_DONE},
+        {V, V, PC_STATUS_DONE, PC_STATUS_VANISHED},
+        {V, C, PC_STATUS_DONE, PC_STATUS_DONE},
+        {C, C, PC_STATUS_DONE, PC_STATUS_VANISHED},
+        {C, ALL & ~C, PC_STATUS_DONE, PC_STATUS_DONE},
+        {L, PC_FINDINGS, PC_STATUS_DONE, PC_STATUS_DONE},
+        {L, L, PC_STATUS_DONE, PC_STATUS_PARTIAL},
+        {L | V, ALL, PC_STATUS_DONE, PC_STATUS_PARTIAL},
+        /* What the caller knows stays, unless what was counted is graver. */
+        {V, ALL, PC_STATUS_DELETIONS, PC_STATUS_DELETIONS},
+        {E, ALL, PC_STATUS_DELETIONS, PC_STATUS_PARTIAL},
+        {E, 0, PC_STATUS_DELETIONS, PC_STATUS_DELETIONS},
+        {V, ALL, PC_STATUS_PARTIAL, PC_STATUS_PARTIAL},
+        {ALL, 0, PC_STATUS_PARTIAL, PC_STATUS_PARTIAL},
+        {ALL, ALL, PC_STATUS_TIME, PC_STATUS_TIME},
+        {ALL, 0, PC_STATUS_SIGNAL, PC_STATUS_SIGNAL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const struct pc_report_config config = {.threads = 1, .fail_on = table[i].fail_on};
+        struct pc_report *r;
+        assert_int_equal(pc_report_new(&r, &config), 0);
+        pc_report_count(r, 0, PC_COUNT_ERRORS, (table[i].found & E) != 0);
+        pc_report_count(r, 0, PC_COUNT_VANISHED, (table[i].found & V) != 0);
+        pc_report_count(r, 0, PC_COUNT_CHANGED, (table[i].found & C) != 0);
+        pc_report_count(r, 0, PC_COUNT_LOST, (table[i].found & L) != 0);
+        const enum pc_status status = pc_report_end(r, table[i].given);
+        if (status != table[i].expected)
+            fail_msg("%zu: %d instead of %d", i, status, table[i].expected);
         pc_report_free(r);
     }
 }
@@ -437,6 +487,7 @@ int main(void)
         SCRATCH_TEST(bytes_are_shown_in_a_fitting_unit),
         SCRATCH_TEST(quiet_has_no_summary),
         SCRATCH_TEST(the_status_follows_from_counters_unless_the_run_ended_early),
+        SCRATCH_TEST(only_what_matters_makes_the_status),
         SCRATCH_TEST(a_summary_that_cannot_be_written_fails_the_run),
         SCRATCH_TEST(progress_is_for_terminals_and_wiped_before_other_lines),
         SCRATCH_TEST(the_state_is_one_line_even_if_quiet),

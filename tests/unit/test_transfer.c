@@ -86,6 +86,7 @@ static enum pc_status run(const struct way *way)
         .quiet = true,
         .filter = no_filter(),
         .fsync = way->fsync,
+        .fail_on = PC_FINDINGS,
         .queue_size = way->queue_size,
         .buffer_size = 4096,
     };
