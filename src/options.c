@@ -204,7 +204,7 @@ static const struct {
      "about it; copy nothing"},
     {JSON, "json", NULL, "with --explain, --verify-only, --check-against: in JSON"},
     {'v', "verbose", NULL, "print each entry that is copied"},
-    {'q', "quiet", NULL, "print errors only"},
+    {'q', "quiet", NULL, "print only what went wrong, nothing on success"},
     {LOG_FILE, "log-file", "FILE", "append all that is said to FILE, with the time, even if -q"},
     {'h', "help", NULL, "print this and exit"},
     {VERSION, "version", NULL, "print the version and exit"},

@@ -21,6 +21,9 @@
 
 #include "pcopy/meta.h"
 
+/* Errors that are remembered, and a third more. */
+#define KNOWN_SLOTS ((size_t)1 << 15)
+
 struct pc_report {
     struct pc_report_config config;
     bool terminal;
@@ -32,6 +35,8 @@ struct pc_report {
     FILE *memory; /* the line that is being made, `length` bytes at `line`; under lock */
     char *line;
     size_t length;
+    uint64_t *known; /* hashes of the errors that were said; under lock */
+    size_t known_count;
     int log;             /* descriptor, or -1 */
     bool log_failed;     /* to be written; nothing more goes there */
     double last_seconds; /* of the progress line before */
@@ -78,6 +83,7 @@ void pc_report_free(struct pc_report *r)
         close(r->log);
     fclose(r->memory);
     free(r->line);
+    free(r->known);
     pthread_mutex_destroy(&r->lock);
     free(r->counters);
     free(r);
@@ -165,9 +171,10 @@ static void log_line(struct pc_report *r, char *line, size_t length)
     const ssize_t written = writev(r->log, parts, 2);
     if (written == (ssize_t)(n + length))
         return;
+    const int err = written < 0 ? errno : ENOSPC;
     r->log_failed = true;
-    fprintf(stderr, "pcopy: cannot write to the log file: %s\n",
-            strerror(written < 0 ? errno : ENOSPC));
+    wipe(r);
+    fprintf(stderr, "pcopy: cannot write to the log file: %s\n", strerror(err));
 }
 
 /* Writes what was made to `out`, unless that is NULL, and to the log. */
@@ -179,15 +186,44 @@ static void end_line(struct pc_report *r, FILE *out)
         wipe(r);
     if (out) /* before what the log may have to say about itself */
         fwrite(r->line, 1, r->length, out);
-    char *end;
-    for (char *at = r->line; at < r->line + r->length; at = end) {
-        end = (char *)memchr(at, '\n', (size_t)(r->line + r->length - at)) + 1;
-        log_line(r, at, (size_t)(end - at));
+    char *const limit = r->line + r->length;
+    char *next;
+    for (char *at = r->line; at < limit; at = next) {
+        const char *end = memchr(at, '\n', (size_t)(limit - at));
+        next = end ? at + (end - at) + 1 : limit; /* without memory for all of it there is none */
+        log_line(r, at, (size_t)(next - at));
     }
 }
 
-void pc_report_error(struct pc_report *r, const char *operation, const char *path, int err,
-                     const char *why)
+/*
+ * True if the line that was made was said before. Passes after the first one fail on what that one
+ * has failed on. Of lines only a hash is kept, and of no more than fit.
+ */
+static bool is_known(struct pc_report *r)
+{
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+    fflush(r->memory);
+    if (!r->known)
+        r->known = calloc(KNOWN_SLOTS, sizeof *r->known);
+    if (!r->known)
+        return false;
+    for (size_t i = 0; i < r->length; i++)
+        hash = (hash ^ (unsigned char)r->line[i]) * 0x100000001b3;
+    hash |= hash == 0; /* 0 is a free slot */
+    size_t at = hash % KNOWN_SLOTS;
+    while (r->known[at] && r->known[at] != hash)
+        at = (at + 1) % KNOWN_SLOTS;
+    if (r->known[at])
+        return true;
+    if (r->known_count < KNOWN_SLOTS / 4 * 3) {
+        r->known[at] = hash;
+        r->known_count++;
+    }
+    return false;
+}
+
+static bool say_error(struct pc_report *r, FILE *out, const char *operation, const char *path,
+                      int err, const char *why)
 {
     char text[128];
     pthread_mutex_lock(&r->lock);
@@ -195,24 +231,52 @@ void pc_report_error(struct pc_report *r, const char *operation, const char *pat
     fprintf(f, "%s '", operation);
     put_text(r, f, path, true);
     fprintf(f, "': %s", why ? why : strerror_r(-err, text, sizeof text));
-    end_line(r, stderr);
+    const bool new = !is_known(r);
+    if (new)
+        end_line(r, out);
     pthread_mutex_unlock(&r->lock);
+    return new;
+}
+
+bool pc_report_error(struct pc_report *r, const char *operation, const char *path, int err,
+                     const char *why)
+{
+    return say_error(r, stderr, operation, path, err, why);
+}
+
+bool pc_report_finding(struct pc_report *r, enum pc_finding finding, const char *operation,
+                       const char *path, int err, const char *why)
+{
+    const bool matters = !r->config.quiet || r->config.fail_on & finding;
+    return say_error(r, matters ? stderr : NULL, operation, path, err, why);
+}
+
+static void say(struct pc_report *r, FILE *out, const char *format, va_list args)
+{
+    char *text = NULL;
+    const int n = vasprintf(&text, format, args);
+    pthread_mutex_lock(&r->lock);
+    put_text(r, begin_line(r, "pcopy: "), n < 0 ? "no memory for a message" : text, false);
+    end_line(r, out);
+    pthread_mutex_unlock(&r->lock);
+    if (n >= 0)
+        free(text);
 }
 
 void pc_report_note(struct pc_report *r, const char *format, ...)
 {
-    char *text = NULL;
     va_list args;
     va_start(args, format);
-    const int n = vasprintf(&text, format, args);
+    say(r, stderr, format, args);
     va_end(args);
+}
 
-    pthread_mutex_lock(&r->lock);
-    put_text(r, begin_line(r, "pcopy: "), n < 0 ? "no memory for a message" : text, false);
-    end_line(r, stderr);
-    pthread_mutex_unlock(&r->lock);
-    if (n >= 0)
-        free(text);
+void pc_report_hint(struct pc_report *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(r, r->config.quiet ? NULL : stderr, format, args);
+    va_end(args);
 }
 
 void pc_report_entry(struct pc_report *r, const char *path)
@@ -586,7 +650,7 @@ enum pc_status pc_report_end(struct pc_report *r, enum pc_status status)
     FILE *f = begin_line(r, "pcopy: ");
     fprintf(f, "exit status %d: ", status);
     put_state(r, f);
-    end_line(r, NULL);
+    end_line(r, r->config.verdict && status != PC_STATUS_DONE ? stderr : NULL);
     if (complete && r->log_failed)
         status = PC_STATUS_RUN;
     pthread_mutex_unlock(&r->lock);

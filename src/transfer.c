@@ -24,7 +24,8 @@
  * STOPPING. The first signal, or the time to stop, sets `stop` and cancels the queue: walkers
  * cannot push any more, files in flight end at the next block and are removed, what is left in the
  * queue is discarded. Directories that are not complete keep a wrong mtime, which is what marks
- * them as such. A second signal ends the process at once.
+ * them as such. A second signal ends the process at once. While all is flushed at the end, nothing
+ * is left to stop: only the second signal counts then.
  */
 #include "pcopy/transfer.h"
 
@@ -147,9 +148,11 @@ static void report_error(struct run *run, unsigned slot, struct pc_dir *dir, uns
 {
     char *path = pc_tree_path(dir, end, name);
     atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
-    pc_report_count(run->report, slot, PC_COUNT_ERRORS, 1);
-    pc_report_count(run->report, slot, PC_COUNT_FAILED + (enum pc_count)pc_retry_class(err), 1);
-    pc_report_error(run->report, operation, path ? path : name, err, why);
+    if (pc_report_error(run->report, operation, path ? path : name, err, why)) {
+        const enum pc_count kind = PC_COUNT_FAILED + (enum pc_count)pc_retry_class(err);
+        pc_report_count(run->report, slot, PC_COUNT_ERRORS, 1);
+        pc_report_count(run->report, slot, kind, 1);
+    }
     free(path);
 }
 
@@ -157,9 +160,9 @@ static void report_vanished(struct run *run, unsigned slot, struct pc_dir *dir, 
 {
     char *path = pc_tree_path(dir, PC_SOURCE, name);
     atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
-    pc_report_count(run->report, slot, PC_COUNT_VANISHED, 1);
-    pc_report_error(run->report, "copy", path ? path : name, -ENOENT,
-                    "it vanished while the tree was read");
+    if (pc_report_finding(run->report, PC_FINDING_VANISHED, "copy", path ? path : name, -ENOENT,
+                          "it vanished while the tree was read"))
+        pc_report_count(run->report, slot, PC_COUNT_VANISHED, 1);
     free(path);
 }
 
@@ -167,13 +170,12 @@ static void report_changed(struct run *run, unsigned slot, struct pc_dir *dir, c
                            const struct pc_result *r)
 {
     char *path = pc_tree_path(dir, PC_SOURCE, name);
+    const char *operation = r->err ? "copy" : "copy all of";
+    const char *why = r->err ? r->why : "it changed each time it was read; the last copy is kept";
     atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
-    pc_report_count(run->report, slot, PC_COUNT_CHANGED, 1);
-    if (r->err)
-        pc_report_error(run->report, "copy", path ? path : name, r->err, r->why);
-    else
-        pc_report_error(run->report, "copy all of", path ? path : name, 0,
-                        "it changed each time it was read; the last copy is kept");
+    if (pc_report_finding(run->report, PC_FINDING_CHANGED, operation, path ? path : name, r->err,
+                          why))
+        pc_report_count(run->report, slot, PC_COUNT_CHANGED, 1);
     free(path);
 }
 
@@ -519,7 +521,7 @@ static int enter(void *context, struct pc_dir *dir)
     }
     dir->make_mode = pc_meta_make_mode(&run->config.keep, &dir->st);
     if (strcmp(dir->name, ".snapshot") == 0 && !atomic_exchange(&run->noted, true))
-        pc_report_note(run->report, "the source shows '.snapshot' directories, and they are copied "
+        pc_report_hint(run->report, "the source shows '.snapshot' directories, and they are copied "
                                     "too; --exclude=.snapshot leaves them out");
     return 0;
 }
@@ -793,7 +795,7 @@ static int choose_sizes(struct run *run)
     files -= fixed;
     if (run->jobs > files / each) {
         const unsigned fit = (unsigned)(files / each);
-        pc_report_note(run->report, "the limit of %llu open files allows %u copy threads, not %u",
+        pc_report_hint(run->report, "the limit of %llu open files allows %u copy threads, not %u",
                        (unsigned long long)limit.rlim_cur, fit, run->jobs);
         run->jobs = fit;
     }
@@ -1356,15 +1358,16 @@ static enum pc_status judge(struct run *run, enum pc_status status, bool left)
     if (left)
         pc_report_note(run->report, "the last of %u rounds of verification still found differences",
                        o->verify_rounds);
-    if (atomic_load(&run->refused))
-        pc_report_note(run->report, "--max-delete has kept entries of the destination from being "
-                                    "removed");
+    const bool refused = atomic_load(&run->refused);
+    const bool matters = o->fail_on & PC_FINDING_DELETIONS;
+    if (refused)
+        (matters ? pc_report_note : pc_report_hint)(
+            run->report, "--max-delete has kept entries of the destination from being removed");
     if (status != PC_STATUS_DONE)
         return status;
     if (left || (o->verify_only && pc_report_total(run->report, PC_COUNT_DIFFERS)))
         return PC_STATUS_PARTIAL;
-    return atomic_load(&run->refused) && o->fail_on & PC_FINDING_DELETIONS ? PC_STATUS_DELETIONS
-                                                                           : status;
+    return refused && matters ? PC_STATUS_DELETIONS : PC_STATUS_DONE;
 }
 
 /* The list of checksums to where it belongs. */
@@ -1421,7 +1424,7 @@ static enum pc_status copy(struct run *run)
     for (unsigned i = 0; i < 2; i++) {
         warning = pc_explain_sharing(sides[i]);
         if (warning)
-            pc_report_note(run->report, "%s", warning);
+            pc_report_hint(run->report, "%s", warning);
         free(warning);
     }
 
@@ -1473,6 +1476,7 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
         .changes = run.changes,
         .fail_on = o->fail_on,
         .check = o->check_against,
+        .verdict = o->quiet && !o->verify_only && !o->check_against,
         .summary = !o->quiet && !o->verify_only && !(o->check_against && (o->json || o->nul)),
     };
     if (pc_report_new(&run.report, &report) != 0)

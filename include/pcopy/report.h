@@ -78,9 +78,10 @@ enum pc_changes {
 /* What is to be said. */
 struct pc_report_config {
     unsigned threads; /* that count */
-    bool quiet;       /* only errors */
+    bool quiet;       /* only what matters */
     bool verbose;     /* names, too */
-    bool summary;     /* at the end */
+    bool summary;     /* at the end, on standard output */
+    bool verdict;     /* at the end, on standard error, if the exit status is not 0: in one line */
     bool dry;         /* what is counted was not done */
     bool check;       /* files are checked, not copied */
     enum pc_changes changes;
@@ -103,13 +104,22 @@ void pc_report_count(struct pc_report *r, unsigned thread, enum pc_count which, 
 
 /*
  * One line on standard error: "pcopy: cannot OPERATION 'PATH': WHY". `why` NULL stands for the text
- * of `err` (negative errno). Does not count.
+ * of `err` (negative errno). Does not count. Returns false, and says nothing, if that was said
+ * before in this run.
  */
-void pc_report_error(struct pc_report *r, const char *operation, const char *path, int err,
+bool pc_report_error(struct pc_report *r, const char *operation, const char *path, int err,
                      const char *why);
 
 /* One line on standard error that is no error of an entry: "pcopy: ..." as by printf(3). */
 __attribute__((format(printf, 2, 3))) void pc_report_note(struct pc_report *r, const char *format,
+                                                          ...);
+
+/* As pc_report_error(); but if `quiet` and nobody is to fail on `finding` only in the log. */
+bool pc_report_finding(struct pc_report *r, enum pc_finding finding, const char *operation,
+                       const char *path, int err, const char *why);
+
+/* As pc_report_note(), for advice and the like: if `quiet` only in the log. */
+__attribute__((format(printf, 2, 3))) void pc_report_hint(struct pc_report *r, const char *format,
                                                           ...);
 
 /* With `verbose`: the name of an entry that was copied, on standard output. */
@@ -156,8 +166,8 @@ void pc_report_progress(struct pc_report *r);
 void pc_report_state(struct pc_report *r, const char *activity);
 
 /*
- * Ends the report: the summary, unless `quiet`, and the exit status. `status` is what the caller
- * knows: what ended the run early, which takes precedence over all else; PC_STATUS_PARTIAL or
+ * Ends the report: summary, verdict, and the exit status. `status` is what the caller knows: what
+ * ended the run early, which takes precedence over all else; PC_STATUS_PARTIAL or
  * PC_STATUS_DELETIONS; or PC_STATUS_DONE. The graver one of it and of what the counters say is
  * returned, counters only as far as `fail_on` has them. What cannot be written is a failure of the
  * run.

@@ -50,7 +50,7 @@ mkdir -p dst/file
 pcopy -q src dst
 expect_status 23
 [ ! -s "$OUT" ] || fail "something on stdout with -q"
-[ "$(wc -l <"$ERR")" = 1 ] || fail "not one line on stderr"
+[ "$(wc -l <"$ERR")" = 2 ] || fail "not the error and the end on stderr"
 rm -rf dst
 
 for option in -v --verbose '-v -j 64'; do
@@ -134,7 +134,7 @@ expect_status 0
 # ---- snapshots that readdir shows are copied, and named once with the way to leave them out
 
 mkdir -p snap/a/.snapshot snap/b/.snapshot
-pcopy -q snap snap_dst
+pcopy snap snap_dst
 expect_status 0
 [ "$(grep -c 'exclude=.snapshot' "$ERR")" = 1 ] || fail "the note is not there once"
 [ -d snap_dst/b/.snapshot ] || fail ".snapshot was left out"

@@ -78,6 +78,72 @@ static void an_error_is_one_line_with_operation_path_and_reason(void **state)
     pc_report_free(r);
 }
 
+/* Later passes fail on what the first one has failed on. */
+static void an_error_is_said_once(void **state)
+{
+    (void)state;
+    struct pc_report *r = make(1, false, false);
+    capture();
+    const bool first = pc_report_error(r, "open", "a", -EACCES, NULL);
+    const bool again = pc_report_error(r, "open", "a", -EACCES, NULL);
+    const bool other = pc_report_error(r, "open", "a", -EIO, NULL) &&
+                       pc_report_error(r, "read", "a", -EIO, NULL) &&
+                       pc_report_finding(r, PC_FINDING_CHANGED, "open", "b", -EACCES, NULL);
+    const bool finding = pc_report_finding(r, PC_FINDING_CHANGED, "open", "b", -EACCES, NULL);
+    restore();
+    assert_true(first && other);
+    assert_false(again || finding);
+    assert_string_equal(text[1], "pcopy: cannot open 'a': Permission denied\n"
+                                 "pcopy: cannot open 'a': Input/output error\n"
+                                 "pcopy: cannot read 'a': Input/output error\n"
+                                 "pcopy: cannot open 'b': Permission denied\n");
+
+    /* More than are remembered are all said. */
+    redirect("/dev/null");
+    bool all = true;
+    for (int i = 0; i < 40000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        all = all && pc_report_error(r, "open", name, -EACCES, NULL);
+    }
+    restore();
+    assert_true(all);
+    pc_report_free(r);
+}
+
+static void quiet_says_what_matters(void **state)
+{
+    (void)state;
+    const struct pc_report_config config = {
+        .threads = 1, .quiet = true, .verdict = true, .fail_on = PC_FINDING_VANISHED};
+    struct pc_report *r;
+    assert_int_equal(pc_report_new(&r, &config), 0);
+    assert_int_equal(pc_report_log(r, "log", 0600), 0);
+    capture();
+    pc_report_hint(r, "some %s", "advice");
+    pc_report_finding(r, PC_FINDING_CHANGED, "copy", "a", -EIO, NULL);
+    const enum pc_status good = pc_report_end(r, PC_STATUS_DONE);
+    restore();
+    assert_int_equal(good, PC_STATUS_DONE);
+    assert_string_equal(text[1], "");
+    struct stat st;
+    MUST(stat("log", &st) == 0);
+    assert_true(st.st_size > 100);
+
+    capture();
+    pc_report_note(r, "news");
+    pc_report_finding(r, PC_FINDING_VANISHED, "copy", "b", -EIO, NULL);
+    pc_report_count(r, 0, PC_COUNT_VANISHED, 1);
+    const enum pc_status bad = pc_report_end(r, PC_STATUS_DONE);
+    restore();
+    assert_int_equal(bad, PC_STATUS_VANISHED);
+    const char *const lines = "pcopy: news\npcopy: cannot copy 'b': Input/output error\n"
+                              "pcopy: exit status 24: 0 files, ";
+    assert_memory_equal(text[1], lines, strlen(lines));
+    assert_string_equal(text[0], "");
+    pc_report_free(r);
+}
+
 static void names_are_shown_so_that_they_cannot_play_tricks(void **state)
 {
     (void)state;
@@ -438,8 +504,11 @@ static void *speak(void *argument)
     for (int i = 0; i < 200; i++) {
         pc_report_count(s->report, s->number, PC_COUNT_FILES, 1);
         pc_report_count(s->report, 0, PC_COUNT_BYTES, 2); /* a slot may be shared, too */
-        if (i % 4 == 0)
-            pc_report_error(s->report, "open", "a-name", -EIO, NULL);
+        if (i % 4 == 0) {
+            char name[16]; /* each one another, because an error is said once */
+            snprintf(name, sizeof name, "%03u-%03d", s->number, i);
+            pc_report_error(s->report, "open", name, -EIO, NULL);
+        }
         if (i % 4 == 1)
             pc_report_entry(s->report, "an-entry");
     }
@@ -461,10 +530,14 @@ static void lines_of_many_threads_do_not_mix(void **state)
         pthread_join(speakers[i].thread, NULL);
     pc_report_end(r, PC_STATUS_DONE);
     restore();
-    const char *const line = "pcopy: cannot open 'a-name': Input/output error\n";
+    const char *const begin = "pcopy: cannot open '";
+    const char *const end = "': Input/output error\n";
     const char *at = text[1];
-    for (int i = 0; i < SPEAKERS * 50; i++, at += strlen(line))
-        assert_int_equal(strncmp(at, line, strlen(line)), 0);
+    for (int i = 0; i < SPEAKERS * 50; i++, at += strlen(end)) {
+        assert_int_equal(strncmp(at, begin, strlen(begin)), 0);
+        at += strlen(begin) + strlen("000-000");
+        assert_int_equal(strncmp(at, end, strlen(end)), 0);
+    }
     assert_string_equal(at, "");
     at = text[0];
     for (int i = 0; i < SPEAKERS * 50; i++, at += strlen("an-entry\n"))
@@ -480,6 +553,8 @@ int main(void)
     alarm(60);
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(an_error_is_one_line_with_operation_path_and_reason),
+        SCRATCH_TEST(an_error_is_said_once),
+        SCRATCH_TEST(quiet_says_what_matters),
         SCRATCH_TEST(names_are_shown_so_that_they_cannot_play_tricks),
         SCRATCH_TEST(notes_are_made_harmless_but_not_quoted),
         SCRATCH_TEST(entries_are_named_if_verbose_only),
