@@ -25,13 +25,27 @@
  *        report    counters, error lines, progress, summary, exit status
  *      sys         every file-system system call, and nothing else
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "pcopy/options.h"
 #include "pcopy/report.h"
 #include "pcopy/transfer.h"
+
+/*
+ * A standard stream that was closed would be the next file that is opened, and that would get our
+ * lines. What takes its place can be read or written as little as a closed one.
+ */
+static void fill_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
 
 static int print_help(void)
 {
@@ -47,6 +61,7 @@ int main(int argc, char **argv)
     char problem[512];
     int bad = 0;
 
+    fill_streams();
     switch (pc_options_parse(argc, argv, &options, problem, sizeof problem)) {
     case PC_REQUEST_HELP:
         bad = print_help();

@@ -117,3 +117,15 @@ done
 wait
 [ "$(said | grep -cxE 'src/f[0-9]{6}')" = 2000 ] || fail "lines have got lost or mixed"
 [ "$(said | grep -c 'exit status 0: ')" = 4 ] || fail "not four ends"
+
+# ---- a standard stream that is closed is not the log, nor anything else that is opened
+
+rm -rf dst log
+mkdir -p dst/f000000/in_the_way
+run bash -c '"$0" -q --log-file=log src dst 2>&-' "$PCOPY"
+expect_status 23
+expect_log "pcopy: cannot create 'dst/f000000': Is a directory"
+run bash -c '"$0" src dst5 <&- >&-' "$PCOPY"
+expect_status 11
+expect_err 'cannot write to standard output: Bad file descriptor'
+same src dst5
