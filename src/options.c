@@ -194,9 +194,9 @@ static const struct {
      "3d: exit 30"},
     {STOP_AT, "stop-at", "TIME", "likewise at a date, or the next time that it is 23:59"},
     {FAIL_ON, "fail-on", "LIST",
-     "what makes the exit status one that is not 0: errors,\n"
-     "vanished, changed, deletions (default: these), lost\n"
-     "(what could not be kept); none"},
+     "what makes the exit status not 0: errors, vanished,\n"
+     "changed, deletions, lost, none (default: the first four;\n"
+     "lost is what could not be kept)"},
     {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
     {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
     {EXPLAIN, "explain", NULL,
@@ -473,7 +473,7 @@ static bool parse_fail_on(const char *list, unsigned *out, struct problem *p)
         if (!finding)
             return refuse(p,
                           "--fail-on does not know '%.*s'; known are errors, vanished, changed, "
-                          "deletions, lost, or none alone",
+                          "deletions, lost, none",
                           (int)length, list);
         *out |= finding;
         list += length;

@@ -228,8 +228,8 @@ static void the_summary_adds_up_all_threads(void **state)
                               "183 bytes (183 B), 213 skipped, 333 vanished, 363 changed, "
                               "393 errors\n"
                               "243 mended, 273 deleted, 303 found to differ\n"
-                              "tried again: 423 I/O, 453 stale, 483 full; failed: 573 I/O, "
-                              "603 stale, 633 full, 663 denied, 693 other\n";
+                              "tried again: 453 I/O, 483 stale, 513 full; failed: 603 I/O, "
+                              "633 stale, 663 full, 693 denied, 723 other\n";
     assert_memory_equal(text[0], lines, strlen(lines));
     char *end;
     const double seconds = strtod(text[0] + strlen(lines), &end);
