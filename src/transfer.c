@@ -82,20 +82,15 @@ struct run {
     unsigned walkers;
     size_t max_dirs;
     size_t range; /* of big files, in bytes */
-    bool server_copies;
     struct worker *workers;
-    atomic_bool stop;
     atomic_int failure;        /* negative errno that ended the run, or 0 */
     atomic_int signal;         /* that ended the run, or 0 */
-    atomic_bool expired;       /* its time was over */
-    atomic_bool flushing;      /* at the end, when all is copied */
     atomic_llong *granularity; /* of each end, for the copiers */
     atomic_uint *lost;         /* of each end: pc_lost bits that were reported */
     atomic_size_t allowance;   /* deletions that may still be made */
     atomic_size_t refused;     /* deletions that were not made for that reason */
     atomic_size_t total;       /* names at the destination before the run */
     atomic_size_t extra;       /* those of them that the source does not have */
-    atomic_bool noted;         /* that there are snapshots in the source */
 
     pthread_mutex_t lock; /* for `queue`, which comes and goes with its pass */
     struct pc_ranges *ranges;
@@ -103,16 +98,21 @@ struct run {
     struct pc_limit *operations;
     struct pc_pairs pairs;
     struct pc_retry retry;
-    atomic_bool waits;     /* for room; that was said */
     atomic_size_t pending; /* entries that are queued, put aside or being copied; and the walk */
 
     pthread_t monitor;
     sigset_t signals;
     pthread_t keeper; /* of the journal, until this is posted */
     sem_t done;
-    bool journal_failed; /* that was said */
-    timer_t timers[2];   /* of --stop-after and --stop-at, that come as signals */
+    timer_t timers[2]; /* of --stop-after and --stop-at, that come as signals */
     unsigned timer_count;
+    atomic_bool stop;
+    atomic_bool expired;  /* its time was over */
+    atomic_bool flushing; /* at the end, when all is copied */
+    atomic_bool noted;    /* that there are snapshots in the source; that was said, */
+    atomic_bool waits;    /* for room; so was that, */
+    bool journal_failed;  /* and that */
+    bool server_copies;
 };
 
 struct worker {
