@@ -178,8 +178,8 @@ int pc_sys_mount_info(struct pc_handle h, struct pc_mount_info *out);
 /*
  * True if creating a file in `dir` that is not `exclusive` first looks its name up, unless that is
  * known, and holds the lock of the directory across both round trips. So does NFSv3 before Linux
- * 6.10; NFSv4 has one call for both. A pc_sys_stat_at() that finds nothing makes the name known,
- * and many threads can do that at the same time. Asks no server.
+ * 6.10 (commit 7c6c5249f061); NFSv4 has one call for both. A pc_sys_stat_at() that finds nothing
+ * makes the name known, and many threads can do that at the same time. Asks no server.
  */
 bool pc_sys_create_looks_up(struct pc_handle dir);
 
