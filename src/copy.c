@@ -1010,8 +1010,11 @@ static void copy_from(struct job *j)
 static bool is_crowded(struct job *j)
 {
     const struct pc_data_config *data = &j->c->config->data;
-    if (!S_ISREG(j->src.st_mode) || !pc_data_is_big(data, &j->src) || !data->ranges ||
-        j->e->waited || j->c->config->observe || !pc_ranges_crowded(data->ranges))
+    const bool big = S_ISREG(j->src.st_mode) && pc_data_is_big(data, &j->src);
+    if (!data->ranges || j->c->config->observe)
+        return false;
+    pc_ranges_note(data->ranges, !big);
+    if (!big || j->e->waited || !pc_ranges_crowded(data->ranges))
         return false;
     j->r->outcome = PC_CROWDED;
     return true;

@@ -28,6 +28,9 @@
 /* Ranges of a file that may wait to be written. */
 #define WINDOW 4
 
+/* A file of so many ranges is copied in them even if it is not split, for what PAGE CACHE says. */
+#define LARGE_RANGES 2
+
 /* What is written back at once while a range is copied. */
 #define PIECE ((off_t)1024 * 1024)
 
@@ -50,7 +53,7 @@ struct file {
     const struct pc_data_config *config;
     struct pc_data *data;
     struct pc_sums_hash *hash;
-    bool split;
+    bool large;         /* it is copied in ranges, by one thread or by several */
     atomic_bool detect; /* zeros are looked for */
     atomic_bool offload;
     pthread_mutex_t lock; /* for what follows, and the results in `data` */
@@ -281,10 +284,10 @@ static bool copy_range(struct file *f, struct range r, struct pc_hand *hand)
     const struct pc_data_file *to = d->to_count ? &d->to[number % d->to_count] : NULL;
     if (d->begun && pc_journal_has_range(d->begun, (uint64_t)r.at, (uint64_t)r.end))
         return true;
-    const bool was_cached = f->split && pc_sys_is_cached(from, r.at, r.end - r.at);
+    const bool was_cached = f->large && pc_sys_is_cached(from, r.at, r.end - r.at);
     if (to && !offload(f, from, to, &r, hand->owner))
         return false;
-    if (f->split && !was_cached && r.at < r.end)
+    if (f->large && !was_cached && r.at < r.end)
         pc_sys_expect(from, r.at, r.end - r.at);
     while (r.at < r.end) {
         const off_t left = r.end - r.at;
@@ -306,10 +309,10 @@ static bool copy_range(struct file *f, struct range r, struct pc_hand *hand)
             config->copied(hand->owner, size);
         }
         r.at += (off_t)size;
-        if (to && f->split && !send_on(f, to, &sent, r.at))
+        if (to && f->large && !send_on(f, to, &sent, r.at))
             return false;
     }
-    return !f->split || (let_go(f, &whole, to, was_cached) && record(f, &whole, to));
+    return !f->large || (let_go(f, &whole, to, was_cached) && record(f, &whole, to));
 }
 
 /* --- all ranges --- */
@@ -385,7 +388,7 @@ static bool next_range(struct file *f, struct range *r)
     if (found) {
         r->at = f->at;
         r->end = (f->at / length + 1) * length;
-        if (r->end > f->run_end || !f->split)
+        if (r->end > f->run_end || !f->large)
             r->end = f->run_end;
         f->at = r->end;
     }
@@ -439,7 +442,8 @@ bool pc_data_copy(const struct pc_data_config *config, struct pc_data *data, str
         .config = config,
         .data = data,
         .hash = hand->hash,
-        .split = pc_data_is_big(config, src),
+        .large =
+            pc_data_is_big(config, src) || (uint64_t)src->st_size >= LARGE_RANGES * config->range,
         .detect = config->sparse == PC_WHEN_ALWAYS && data->to_count,
         .lock = PTHREAD_MUTEX_INITIALIZER,
         /* st_blocks counts 512 bytes (stat(2)). Compression looks like holes too. */
@@ -466,7 +470,7 @@ bool pc_data_copy(const struct pc_data_config *config, struct pc_data *data, str
             return fail(&f, data->to[0].end, "reserve space for", err);
     }
 
-    if (f.split && config->ranges)
+    if (pc_data_is_big(config, src) && config->ranges)
         pc_ranges_copy(config->ranges, &f.big, hand, f.hash ? 0 : count_ranges(&f));
     else
         while (copy_next(&f.big, hand))

@@ -474,7 +474,8 @@ static struct pc_entry *next_entry(struct worker *w)
             if (turn == PC_TURN_NONE) {
                 e = pc_queue_try_pop(run->queue, &w->cursor);
                 turn = e ? PC_TURN_ENTRY : PC_TURN_NONE;
-                pc_ranges_note(run->ranges, e && e != &call);
+                if (!e)
+                    pc_ranges_note(run->ranges, false);
             }
             if (turn == PC_TURN_NONE)
                 turn = pc_ranges_turn(run->ranges, false, &w->copier.hand, &e);

@@ -59,10 +59,11 @@ void pc_ranges_put_aside(struct pc_ranges *set, struct pc_entry *entry);
 bool pc_ranges_waiting(const struct pc_ranges *set);
 
 /*
- * Who looks for small files while big ones are copied notes whether there are any. As long as there
- * are, big files are sent a little at a time: over one connection, calls for small files stand in
- * line behind all that is under way. pc_ranges_begin() is true if it is so now; then the caller has
- * the only turn to send, waits until what it sends is there, and calls pc_ranges_end().
+ * Who comes by a file notes whether it is a small one, and who looks for files in vain that there
+ * are none. As long as there are small ones, big files are sent a little at a time: over one
+ * connection, calls for small files stand in line behind all that is under way. pc_ranges_begin()
+ * is true if it is so now; then the caller has the only turn to send, waits until what it sends is
+ * there, and calls pc_ranges_end().
  */
 void pc_ranges_note(struct pc_ranges *set, bool small_files);
 bool pc_ranges_begin(struct pc_ranges *set);
