@@ -286,7 +286,8 @@ kill_when KILL half -- -q --bwlimit=40M --split-size=1M --journal=j
 held=$(records range | awk -F '\t' '{ sum += $4 - $3 } END { print int(sum) }')
 [ "$held" -lt 67108864 ] || fail "nothing is left to do"
 name=$(temporary_names)
-[ -n "$name" ] && [ "$name" = "$(known_temporary_names)" ] ||
+[ -n "$name" ] || fail "the file has no temporary name"
+[ "$name" = "$(known_temporary_names)" ] ||
     fail "the temporary name '$name' is not that of the journal: $(known_temporary_names)"
 inode=$(stat -c %i "dst/$name")
 if [ $traced = yes ]; then
@@ -525,8 +526,8 @@ remove src
 for i in {1..40}; do
     make_many "src/d$i" 10
     # To the directories before and to all, and within.
-    [ $i = 1 ] || ln "src/d$((i - 1))/f000001" "src/d$i/link"
-    [ $i = 1 ] || ln src/d1/f000002 "src/d$i/all"
+    ln "src/d$((i == 1 ? 1 : i - 1))/f000001" "src/d$i/link"
+    ln src/d1/f000002 "src/d$i/all"
     ln "src/d$i/f000003" "src/d$i/within"
     make_many "src/plain$i" 5
 done
@@ -574,4 +575,27 @@ for options in --delete --delete-excluded '--delete --exclude=f000003'; do
     fi
     same src dst
     no_temporary dst
+done
+
+# What --max-delete keeps is not finished, and counts again.
+restart
+make_extras
+extras() {
+    find dst -name 'extra*' | wc -l
+}
+n=$(extras)
+for left in $((n - 50)) $((n - 100)); do
+    pcopy -q --delete --max-delete=50 --journal=j src dst
+    expect_status 25
+    [ "$(extras)" = "$left" ] || fail "$(extras) are left of what is to go, not $left"
+done
+pcopy -q --delete --max-delete=1000 --journal=k src dst
+expect_status 0
+same src dst
+restart
+make_extras
+for i in 1 2; do
+    pcopy -q --delete --max-delete=1% --journal=j src dst
+    expect_status 25
+    [ "$(extras)" = "$n" ] || fail "$((n - $(extras))) were deleted, which are more than 1%"
 done
