@@ -115,6 +115,15 @@ network_start() {
     fi
 }
 
+# --- power ---
+
+# Everything stops where it is, and the lab boots again with what its disk and /lab/share have then.
+# The scenario runs once more from its beginning; LAB_BOOT counts: 1, 2, ...
+power_cut() {
+    echo >/dev/ttyS1
+    sleep 60
+}
+
 # --- scenarios ---
 
 failed=0
