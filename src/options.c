@@ -520,6 +520,9 @@ static bool check_together(const struct pc_options *o, struct problem *p)
     if (o->journal && (o->observe || o->explain || o->check_against))
         return refuse(p, "--journal is for copying: it does not go with -n, --verify-only, "
                          "--explain or --check-against");
+    if (o->journal && o->max_delete_share)
+        return refuse(p, "--journal and --max-delete=N%% exclude each other: the share is of all "
+                         "that is there, and a run that goes on does not look at all");
     if (o->journal && o->files_from)
         return refuse(p, "--journal and --files-from exclude each other: the list may be another "
                          "one each time");
@@ -550,7 +553,7 @@ static bool parse_operands(char **operands, int count, struct pc_options *o, str
         o->target = operands[0];
         if (o->mounts.count && *o->target == '/')
             return refuse(p, "'%s' is not relative to the mount points of -m", o->target);
-        return true;
+        return check_together(o, p);
     }
     o->into = o->target || count > 2;
     if (!o->target) {

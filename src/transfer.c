@@ -147,7 +147,7 @@ static void report_error(struct run *run, unsigned slot, struct pc_dir *dir, uns
                          const char *name, const char *operation, int err, const char *why)
 {
     char *path = pc_tree_path(dir, end, name);
-    atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
+    atomic_store_explicit(&dir->unfinished, true, memory_order_relaxed);
     if (pc_report_error(run->report, operation, path ? path : name, err, why)) {
         const enum pc_count kind = PC_COUNT_FAILED + (enum pc_count)pc_retry_class(err);
         pc_report_count(run->report, slot, PC_COUNT_ERRORS, 1);
@@ -159,7 +159,7 @@ static void report_error(struct run *run, unsigned slot, struct pc_dir *dir, uns
 static void report_vanished(struct run *run, unsigned slot, struct pc_dir *dir, const char *name)
 {
     char *path = pc_tree_path(dir, PC_SOURCE, name);
-    atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
+    atomic_store_explicit(&dir->unfinished, true, memory_order_relaxed);
     if (pc_report_finding(run->report, PC_FINDING_VANISHED, "copy", path ? path : name, -ENOENT,
                           "it vanished while the tree was read"))
         pc_report_count(run->report, slot, PC_COUNT_VANISHED, 1);
@@ -172,7 +172,7 @@ static void report_changed(struct run *run, unsigned slot, struct pc_dir *dir, c
     char *path = pc_tree_path(dir, PC_SOURCE, name);
     const char *operation = r->err ? "copy" : "copy all of";
     const char *why = r->err ? r->why : "it changed each time it was read; the last copy is kept";
-    atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
+    atomic_store_explicit(&dir->unfinished, true, memory_order_relaxed);
     if (pc_report_finding(run->report, PC_FINDING_CHANGED, operation, path ? path : name, r->err,
                           why))
         pc_report_count(run->report, slot, PC_COUNT_CHANGED, 1);
@@ -361,9 +361,10 @@ static void record(struct run *run, struct pc_dir *d)
 {
     if (run->pass != PASS_COPY || !run->journal)
         return;
-    if (atomic_load_explicit(&d->failed, memory_order_relaxed)) {
+    /* What --max-delete has kept may be in this one; if not, it is only looked at again. */
+    if (atomic_load_explicit(&d->unfinished, memory_order_relaxed) || atomic_load(&run->refused)) {
         if (d->parent)
-            atomic_store_explicit(&d->parent->failed, true, memory_order_relaxed);
+            atomic_store_explicit(&d->parent->unfinished, true, memory_order_relaxed);
         return;
     }
     char *path = pc_tree_path(d, PC_RELATIVE, "");
@@ -433,6 +434,8 @@ static void process(struct worker *w, struct pc_entry *todo)
             finish(w, e);
             continue;
         }
+        /* A run that goes on has to see all names of a file, to link them to each other. */
+        atomic_store_explicit(&e->dir->unfinished, true, memory_order_relaxed);
         const bool there = r.outcome == PC_COPIED_FILE || r.outcome == PC_COPIED_SYMLINK ||
                            r.outcome == PC_COPIED_SPECIAL || r.outcome == PC_COPIED_LINK ||
                            r.outcome == PC_MENDED || r.outcome == PC_SKIPPED ||

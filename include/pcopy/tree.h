@@ -65,9 +65,9 @@ struct pc_dir {
     bool whole;                /* it was listed to its end without an error */
     const struct pc_name_node *names; /* what is copied of it, if that is not all that is found */
     atomic_uint pending;
-    atomic_bool touched; /* something was made in it by this run, so its mtime has moved */
-    atomic_bool failed;  /* something in it, or below it, is not as it should be */
-    atomic_bool made;    /* it did not exist before this run */
+    atomic_bool touched;    /* something was made in it by this run, so its mtime has moved */
+    atomic_bool unfinished; /* a run that goes on is to look at it, or at what is below, again */
+    atomic_bool made;       /* it did not exist before this run */
     struct pc_snapshot *_Atomic snapshot; /* what was in it at the destination, once it is taken */
     pthread_mutex_t lock; /* for those below, for opening an end, and for taking the snapshot */
     bool placed;          /* it is at the destination, and was looked at */

@@ -534,7 +534,7 @@ done
 make_file src/big 20000000
 ln src/big src/d7/big
 find src -depth -exec touch -h -d @1500000000.123456789 {} +
-for n in 1 5 15 30 60; do
+for n in 1 5 15 30; do
     restart
     kill_when KILL has directory $n -- "${slow[@]}" --journal=j
     [ "$(finished)" != . ] || fail "all was finished"
@@ -594,8 +594,7 @@ expect_status 0
 same src dst
 restart
 make_extras
-for i in 1 2; do
-    pcopy -q --delete --max-delete=1% --journal=j src dst
-    expect_status 25
-    [ "$(extras)" = "$n" ] || fail "$((n - $(extras))) were deleted, which are more than 1%"
-done
+pcopy -q --delete --max-delete=1% --journal=j src dst
+expect_status 1
+expect_err 'exclude each other'
+[ "$(extras)" = "$n" ] || fail "something was deleted"
