@@ -581,7 +581,7 @@ done
 restart
 make_extras
 extras() {
-    find dst -name 'extra*' | wc -l
+    find dst -path '*extra*' | wc -l
 }
 n=$(extras)
 for left in $((n - 50)) $((n - 100)); do
