@@ -99,16 +99,17 @@ static void close_list(struct pc_ranges *set, struct pc_big *big)
 void pc_ranges_copy(struct pc_ranges *set, struct pc_big *big, struct pc_hand *hand,
                     unsigned helpers_wanted)
 {
+    const bool listed = helpers_wanted > 0;
     big->helpers = 0;
-    big->listed = helpers_wanted > 0;
+    big->listed = listed;
     pthread_mutex_lock(&set->lock);
     set->busy++;
-    if (big->listed) {
+    if (listed) {
         append(set, big);
         atomic_fetch_add_explicit(&set->waiting, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&set->lock);
-    if (big->listed)
+    if (listed) /* `big->listed` is others' by now */
         set->call(set->context, helpers_wanted);
 
     while (big->step(big, hand))
