@@ -134,7 +134,9 @@ look_after() {
             name=${name#"$src"/}
             [ -f "$src/$name" ] || continue
             told=$((told + 1))
-            cmp -s "$src/$name" "$dst/$name" || fail "$way: $name was copied, and is not whole"
+            cmp "$src/$name" "$dst/$name" >/tmp/differences 2>&1 ||
+                fail "$way: $name was copied, and is not whole: $(cat /tmp/differences)" \
+                    "$(cd "$dst/${name%/*}" && find . -name "*${name##*/}*" -printf '%f %s %t; ')"
         done </lab/share/told
     fi
     if [ "$way" != ended ]; then
