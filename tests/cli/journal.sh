@@ -469,6 +469,31 @@ is_complete || fail "the journal is not complete"
 rm "$dir/new"
 touch -d @1500000000.123456789 "$dir"
 
+# ---- in directories that are not finished the bytes count, not the size and the time
+
+# damage_one: a file that looks complete, in a directory that is not finished, gets another byte.
+damage_one() {
+    local file time
+    file=$(find dst -type f -newermt @1500000000 ! -newermt @1500000001 -printf '%P\n' |
+        awk -F '\t' '
+            FILENAME != "-" { held[$0] = 1; next }
+            { path = $0; while (sub("/[^/]*$", "", path)) if (path in held) next; print; exit }
+        ' <(finished) -)
+    [ -n "$file" ] || return
+    time=$(stat -c %y "dst/$file")
+    flip "dst/$file" 0
+    touch -d "$time" "dst/$file"
+}
+for options in -q --fsync=file; do
+    for attempt in 1 2 3 4 5; do
+        restart
+        kill_when KILL on_its_way -- "${slow[@]}" --journal=j
+        damage_one && break
+        [ $attempt != 5 ] || fail "no file is complete in a directory that is not finished"
+    done
+    completes "${quick[@]}" $options --journal=j
+done
+
 # ---- a directory with an error is not finished, nor are those above it
 
 mv src tree
