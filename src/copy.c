@@ -876,6 +876,12 @@ static void complete(struct job *j, const struct pc_entry *first, bool last_try)
             ok = fail_target(j, "replace", err);
         else if (first) /* rename(2) leaves both names if they are links to one file */
             pc_sys_unlink(j->dir, j->name);
+        /* What was flushed was the file under its temporary name. */
+        if (ok && j->c->config->fsync && !j->c->config->targets->network) {
+            err = pc_sys_fsync_place(j->dir);
+            if (err)
+                ok = fail_target(j, "flush the directory of", err);
+        }
     }
     /* What the journal has begun stays if the run ends: the next one goes on with it. */
     if (!ok && !j->over && !(j->journaled && j->r->outcome == PC_ABANDONED))

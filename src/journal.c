@@ -536,6 +536,8 @@ bool pc_journal_find_file(const struct pc_journal *j, unsigned root, const char 
         r.nanoseconds != (uint32_t)source->st_mtim.tv_nsec)
         return false;
     const struct file *f = file_of(j, r.number);
+    if (!f)
+        return false;
     *out = (struct pc_journal_file){
         .number = r.number,
         .temporary = r.temporary,

@@ -760,11 +760,10 @@ static bool take(int id, struct pc_options *o, struct problem *p)
 /* Options that do not change what is copied to where: a run with others of them is the same. */
 static bool is_aside(int id)
 {
-    static const int ids[] = {'j',        WALKERS,      QUEUE_SIZE,    BUFFER_SIZE, RETRIES,
-                              RETRY_WAIT, ON_FULL,      FSYNC,         'i',         'v',
-                              'q',        VERIFY,       VERIFY_ROUNDS, BWLIMIT,     IOPS_LIMIT,
-                              JOURNAL,    ALLOW_ROOTFS, PREALLOCATE,   STRICT,      SPLIT_SIZE,
-                              STOP_AFTER, STOP_AT};
+    static const int ids[] = {
+        'j',     WALKERS,      QUEUE_SIZE,  BUFFER_SIZE, RETRIES,       RETRY_WAIT, ON_FULL,
+        'i',     'v',          'q',         VERIFY,      VERIFY_ROUNDS, BWLIMIT,    IOPS_LIMIT,
+        JOURNAL, ALLOW_ROOTFS, PREALLOCATE, STRICT,      SPLIT_SIZE,    STOP_AFTER, STOP_AT};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         if (ids[i] == id)
             return true;

@@ -251,7 +251,8 @@ bool pc_report_finding(struct pc_report *r, enum pc_finding finding, const char 
     return say_error(r, matters ? stderr : NULL, operation, path, err, why);
 }
 
-static void say(struct pc_report *r, FILE *out, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void say(struct pc_report *r, FILE *out,
+                                                      const char *format, va_list args)
 {
     char *text = NULL;
     const int n = vasprintf(&text, format, args);

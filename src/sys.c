@@ -547,6 +547,17 @@ int pc_sys_fdatasync(struct pc_handle h)
     return err;
 }
 
+int pc_sys_fsync_place(struct pc_handle dir)
+{
+    struct pc_handle open;
+    int err = pc_sys_open_dir(dir, ".", &open);
+    if (err)
+        return err;
+    err = pc_sys_fsync(open);
+    pc_sys_close(&open);
+    return err == -EINVAL ? 0 : err; /* some file systems have no such thing */
+}
+
 int pc_sys_syncfs(struct pc_handle h)
 {
     int err;

@@ -1144,14 +1144,15 @@ static void end_keeper(struct run *run)
     sem_destroy(&run->done);
 }
 
-/* The journal of a run that has come to its end is done with. */
+/*
+ * The journal of a run that has come to its end is done with, whatever has failed in it: the next
+ * one looks at all again. Else one file that can never be read would keep a mirror from seeing what
+ * changes in directories that are finished.
+ */
 static enum pc_status end_journal(struct run *run, enum pc_status status)
 {
-    /* Not by the status alone, of which the user may have taken some findings out. */
-    const bool all = pc_report_total(run->report, PC_COUNT_ERRORS) == 0 &&
-                     pc_report_total(run->report, PC_COUNT_VANISHED) == 0 &&
-                     pc_report_total(run->report, PC_COUNT_CHANGED) == 0;
-    const int err = status == PC_STATUS_DONE && all ? pc_journal_complete(run->journal) : 0;
+    const bool early = status == PC_STATUS_RUN || atomic_load(&run->stop);
+    const int err = early ? 0 : pc_journal_complete(run->journal);
     if (!err)
         return status;
     pc_report_error(run->report, "write to the journal", run->options->journal, err, NULL);

@@ -243,6 +243,9 @@ int pc_sys_truncate(struct pc_handle h, off_t size);
 /* Data and metadata of one file to stable storage. */
 int pc_sys_fsync(struct pc_handle h);
 
+/* The names in a directory, which may be a place, to stable storage (fsync(2), NOTES). */
+int pc_sys_fsync_place(struct pc_handle dir);
+
 /* Only its data, and its size. */
 int pc_sys_fdatasync(struct pc_handle h);
 
