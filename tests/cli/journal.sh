@@ -483,15 +483,17 @@ damage_one() {
     flip "dst/$file" 0
     touch -d "$time" "dst/$file"
 }
-for options in -q --fsync=file; do
-    for attempt in 1 2 3 4 5; do
-        restart
-        kill_when KILL on_its_way -- "${slow[@]}" --journal=j
-        damage_one && break
-        [ $attempt != 5 ] || fail "no file is complete in a directory that is not finished"
-    done
-    completes "${quick[@]}" $options --journal=j
+for attempt in 1 2 3 4 5; do
+    restart
+    kill_when KILL on_its_way -- "${slow[@]}" --journal=j
+    damage_one && break
+    [ $attempt != 5 ] || fail "no file is complete in a directory that is not finished"
 done
+# What another --fsync has left is not for this one to trust.
+pcopy "${quick[@]}" --fsync=file --journal=j src dst
+expect_status 3
+expect_err "without 'option=--fsync=file'"
+completes "${quick[@]}" --journal=j
 
 # ---- a directory with an error is not finished, nor are those above it
 
@@ -509,14 +511,12 @@ chmod 644 src/bad/worse/f000001
 error_is_open() {
     [ "$(finished | tr '\n' ' ')" = 'bad/fine good ' ] ||
         fail "the journal holds: $(finished | tr '\n' ' ')"
-    # Were it touched, it would get its mode back.
+    # The run has come to its end, so the next one looks at all again, and sets this right as well.
+    is_complete || fail "the journal is not complete"
     chmod 711 dst/good dst/bad/fine
 }
 error_is_mended() {
     expect_status 0
-    [ "$(stat -c %a dst/good dst/bad/fine | tr '\n' ' ')" = '711 711 ' ] ||
-        fail "a finished directory was touched"
-    chmod 755 dst/good dst/bad/fine
     same src dst
     is_complete || fail "the journal is not complete"
 }
