@@ -7,12 +7,12 @@
 #   ended     up to four seconds after exit status 0: nothing is missing, and nothing was to be done
 #   plain     during a copy with neither: only counted, because nothing is promised
 # Each boot looks at what the cut before has left, completes it, and begins the next. SEED= repeats
-# the moments; WAYS= says which.
+# the moments; WAYS= says which, without it "journal ended".
 set -u
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$LAB/lib.sh"
 
-read -r -a ways <<<"${WAYS:-journal file both ended}"
+read -r -a ways <<<"${WAYS:-journal ended}"
 rounds=${ROUNDS:-2}
 show=$(dirname "$TREECMP")/journal_show
 
