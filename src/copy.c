@@ -7,8 +7,9 @@
  *      -> [rename]
  *
  * Links, symbolic links and special files take the same way without data. Everything runs on a copy
- * thread; copiers share nothing but the tree. A thread has at most two directories pinned and two
- * files open, and three more while it removes a directory (pc_sweep_away()).
+ * thread; copiers share nothing but the tree and, of a big file, its data (data.c). A thread has at
+ * most two directories pinned and two files open, of a big file one on each mount point, and three
+ * directories more while it removes one (pc_sweep_away()).
  *
  * INVARIANTS.
  * - What exists is never written into: it is skipped if it is equal, or replaced by rename. Only

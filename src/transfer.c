@@ -11,19 +11,23 @@
  * finish() gives it back to its directory. When that was the last thing pending there, the
  * directory gets its metadata, and then perhaps its parent.
  *
- * THREADS. main; walkers; copy threads; and one monitor that waits for signals and writes progress.
- * Only walkers wait for room in the queue. Nothing waits for a copy thread but the join at the end.
+ * THREADS. main; walkers; copy threads; one monitor that waits for signals and writes progress; and
+ * with a journal one keeper, which flushes and records what is finished. Only walkers wait for room
+ * in the queue. For a copy thread waits the join at the end, and another one for whose big file it
+ * is in a range (ranges.c).
  *
- * OWNERSHIP. An entry belongs to one stage at a time. Whoever has it last calls finish() (or, when
- * the run was stopped before it got that far, discard()), exactly once.
+ * OWNERSHIP. An entry belongs to one stage at a time: the queue, a copy thread, its hard-link
+ * group, or the big files that were put aside. Whoever has it last calls finish() (or, when the run
+ * was stopped before it got that far, discard()), exactly once. `pending` counts what is on its
+ * way; when it is zero, settle() closes the queue and the copy threads end.
  *
  * PASSES. The same pipeline runs over the tree once to copy, once more to remove if it has to be
  * known first how much would go (--max-delete=N%), and, to verify, until a pass finds nothing to
  * set right. Each pass has a tree, a queue and threads of its own; roots and counters stay.
  *
  * STOPPING. The first signal, or the time to stop, sets `stop` and cancels the queue: walkers
- * cannot push any more, files in flight end at the next block and are removed, what is left in the
- * queue is discarded. Directories that are not complete keep a wrong mtime, which is what marks
+ * cannot push any more, files in flight end at the next block and are removed (big ones that are in
+ * the journal stay), what is left in the queue is discarded. Directories that are not complete keep a wrong mtime, which is what marks
  * them as such. A second signal ends the process at once. While all is flushed at the end, nothing
  * is left to stop: only the second signal counts then.
  */
