@@ -27,9 +27,9 @@
  *
  * STOPPING. The first signal, or the time to stop, sets `stop` and cancels the queue: walkers
  * cannot push any more, files in flight end at the next block and are removed (big ones that are in
- * the journal stay), what is left in the queue is discarded. Directories that are not complete keep a wrong mtime, which is what marks
- * them as such. A second signal ends the process at once. While all is flushed at the end, nothing
- * is left to stop: only the second signal counts then.
+ * the journal stay), what is left in the queue is discarded. Directories that are not complete keep
+ * a wrong mtime, which is what marks them as such. A second signal ends the process at once. While
+ * all is flushed at the end, nothing is left to stop: only the second signal counts then.
  */
 #include "pcopy/transfer.h"
 
