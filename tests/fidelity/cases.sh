@@ -1018,7 +1018,7 @@ case_extra_stays() {
 kill_copy() {
     local condition=$1 pid attempt
     shift
-    for attempt in 1 2 3 4 5; do
+    for attempt in {1..40}; do
         rm -rf dst
         mkdir dst
         prepare_dst
