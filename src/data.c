@@ -25,11 +25,15 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Ranges of a file that may wait to be written. */
-#define WINDOW 4
+/*
+ * Ranges of a file that may wait to be written. 32 files of 128 MiB to ext4 in memory, 2 threads:
+ * 1.6 times the speed of cp with 4, whose pages then add up to what the kernel slows writers down
+ * for; 1.9 times with 2.
+ */
+#define WINDOW 2
 
 /* A file of so many ranges is copied in them even if it is not split, for what PAGE CACHE says. */
-#define LARGE_RANGES 2
+#define LARGE_RANGES 4
 
 /* What is written back at once while a range is copied. */
 #define PIECE ((off_t)1024 * 1024)

@@ -198,7 +198,7 @@ static const struct {
      "changed, deletions, lost, none (default: the first four;\n"
      "lost is what could not be kept)"},
     {QUEUE_SIZE, "queue-size", "N", "entries between walkers and copy threads (default 8K)"},
-    {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 256K)"},
+    {BUFFER_SIZE, "buffer-size", "SIZE", "bytes of each copy thread's buffer (default 512K)"},
     {EXPLAIN, "explain", NULL,
      "say what each mount point can do and what pcopy will do\n"
      "about it; copy nothing"},
@@ -883,7 +883,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
         .retries = 2,
         .retry_wait = 1,
         .queue_size = 8192,
-        .buffer_size = (size_t)256 * 1024,
+        .buffer_size = (size_t)512 * 1024,
         .split_size = (size_t)64 << 20,
         .max_size = SIZE_MAX,
         .max_delete = SIZE_MAX,

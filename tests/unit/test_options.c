@@ -90,7 +90,7 @@ static void defaults_keep_mode_times_and_links(void **state)
     assert_false(options.one_file_system || options.verbose || options.quiet);
     assert_int_equal(options.fsync, PC_FSYNC_END);
     assert_int_equal(options.queue_size, 8192);
-    assert_int_equal(options.buffer_size, 256 * 1024);
+    assert_int_equal(options.buffer_size, 512 * 1024);
     done();
 }
 
