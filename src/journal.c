@@ -736,6 +736,18 @@ static int open_parent(struct opening *o)
     return err ? say_cannot(o, "open", err) : 0;
 }
 
+/* A process that was killed a moment ago may still have the lock. */
+static int lock(struct pc_handle file)
+{
+    const struct timespec pause = {.tv_nsec = 50L * 1000 * 1000};
+    int err = pc_sys_lock(file);
+    for (int i = 0; i < 20 && err == -EWOULDBLOCK; i++) {
+        nanosleep(&pause, NULL);
+        err = pc_sys_lock(file);
+    }
+    return err;
+}
+
 static int open_locked(struct opening *o)
 {
     struct pc_journal *j = o->j;
@@ -745,7 +757,7 @@ static int open_locked(struct opening *o)
         int err = pc_sys_open_or_create(j->dir, j->name, &j->file);
         if (err)
             return say_cannot(o, "open", err);
-        err = pc_sys_lock(j->file);
+        err = lock(j->file);
         if (err == -EWOULDBLOCK)
             return say(o, -EBUSY, "another pcopy has the journal '%s' open", o->path);
         if (err)
@@ -960,6 +972,11 @@ int pc_journal_complete(struct pc_journal *j)
     const int err = append(j, &last);
     free_records(&last);
     return err;
+}
+
+void pc_journal_unlock(struct pc_journal *j)
+{
+    pc_sys_unlock(j->file);
 }
 
 void pc_journal_close(struct pc_journal *j)

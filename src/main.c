@@ -6,6 +6,8 @@
  *      main        this file: options in, exit status out
  *      options     the command line, one table of options, --help
  *      transfer    THE PIPELINE; read this one first
+ *      failover    a supervisor, that starts over without a mount point that hangs
+ *      watch       which mount points answer
  *        plan      SRC and DST operands to root directories; all refusals
  *        explain   what the mount points are and can do, in words
  *        walk      source directories to entries, several threads
@@ -31,6 +33,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pcopy/failover.h"
 #include "pcopy/options.h"
 #include "pcopy/report.h"
 #include "pcopy/transfer.h"
@@ -73,6 +76,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "pcopy: %s\nTry 'pcopy --help'.\n", problem);
         return PC_STATUS_USAGE;
     case PC_REQUEST_RUN: {
+        if (options.mounts.count || options.source_mounts.count)
+            pc_failover_start(&options);
         const enum pc_status status = pc_transfer_run(&options);
         pc_options_free(&options);
         return (int)status;

@@ -30,6 +30,7 @@ enum {
     ATOMIC,
     RETRIES,
     RETRY_WAIT,
+    STALL_TIME,
     ON_FULL,
     STRICT,
     EXCLUDE,
@@ -120,6 +121,9 @@ static const struct {
     {RETRY_WAIT, "retry-wait", "SECONDS",
      "before trying again; then twice as long each time\n"
      "(default 1)"},
+    {STALL_TIME, "stall-time", "SECONDS",
+     "without an answer: go on without that mount point\n"
+     "(default 60; 0: wait for it)"},
     {ON_FULL, "on-full", "WHAT",
      "if the destination is full: stop (default), wait (for\n"
      "room), skip (what does not fit)"},
@@ -640,6 +644,11 @@ static bool take(int id, struct pc_options *o, struct problem *p)
             return false;
         o->retry_wait = (unsigned)n;
         return true;
+    case STALL_TIME:
+        if (!parse_number("--stall-time", optarg, 0, 86400, &n, p))
+            return false;
+        o->stall_time = (unsigned)n;
+        return true;
     case ON_FULL:
         return parse_on_full(optarg, &o->on_full, p);
     case FSYNC:
@@ -761,7 +770,7 @@ static bool take(int id, struct pc_options *o, struct problem *p)
 static bool is_aside(int id)
 {
     static const int ids[] = {
-        'j',     WALKERS,      QUEUE_SIZE,  BUFFER_SIZE, RETRIES,       RETRY_WAIT, ON_FULL,
+        'j',     WALKERS,      QUEUE_SIZE,  BUFFER_SIZE, RETRIES,       RETRY_WAIT, STALL_TIME, ON_FULL,
         'i',     'v',          'q',         VERIFY,      VERIFY_ROUNDS, BWLIMIT,    IOPS_LIMIT,
         JOURNAL, ALLOW_ROOTFS, PREALLOCATE, STRICT,      SPLIT_SIZE,    STOP_AFTER, STOP_AT};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
@@ -882,6 +891,7 @@ enum pc_request pc_options_parse(int argc, char **argv, struct pc_options *o, ch
         .fsync = PC_FSYNC_END,
         .retries = 2,
         .retry_wait = 1,
+        .stall_time = 60,
         .queue_size = 8192,
         .buffer_size = (size_t)512 * 1024,
         .split_size = (size_t)64 << 20,

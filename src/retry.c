@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <time.h>
 
+/* Not for programs (include/linux/errno.h), and yet it comes. */
+#define ERESTARTSYS 512
+
 /* The longest wait between two tries, in milliseconds. */
 #define LONGEST 30000U
 
@@ -28,6 +31,7 @@ enum pc_error_class pc_retry_class(int err)
     case ENETDOWN:
     case ENETUNREACH:
     case ENETRESET:
+    case ERESTARTSYS: /* of an NFS mount point that is unmounted by force (Linux 6.1) */
         return PC_ERROR_PASSING;
     case ESTALE:
         return PC_ERROR_STALE;

@@ -253,6 +253,13 @@ int pc_sys_lock(struct pc_handle h)
     return err;
 }
 
+int pc_sys_unlock(struct pc_handle h)
+{
+    int err;
+    RETRY(err, "flock", flock(h.fd, LOCK_UN));
+    return err;
+}
+
 int pc_sys_close(struct pc_handle *h)
 {
     int err = fault("close");

@@ -47,12 +47,14 @@
 #include "pcopy/check.h"
 #include "pcopy/copy.h"
 #include "pcopy/explain.h"
+#include "pcopy/failover.h"
 #include "pcopy/journal.h"
 #include "pcopy/names.h"
 #include "pcopy/plan.h"
 #include "pcopy/queue.h"
 #include "pcopy/ranges.h"
 #include "pcopy/walk.h"
+#include "pcopy/watch.h"
 
 /* Descriptors that are neither a thread's nor a directory's: standard ones, roots, a reserve. */
 #define RESERVED_FILES 24
@@ -67,9 +69,18 @@
 
 enum pass { PASS_COPY, PASS_DELETE, PASS_VERIFY };
 
+/* What is watched of one side. */
+struct side {
+    struct run *run;
+    bool source;
+    const char *const *paths;
+    struct pc_watch *watch;
+};
+
 struct run {
     const struct pc_options *options;
     struct pc_report *report;
+    struct side sides[2]; /* the source's, the destination's */
     struct pc_mounts sources;
     struct pc_mounts targets;
     struct pc_plan plan;
@@ -585,6 +596,49 @@ static void *walk(void *argument)
     return NULL;
 }
 
+/* --- mount points that hang --- */
+
+static void silent(void *context, unsigned i, bool first, bool others)
+{
+    const struct side *side = context;
+    struct run *run = side->run;
+    const char *path = side->paths[i];
+    if (first)
+        pc_report_note(run->report, "'%s' has not answered for %u seconds", path,
+                       run->options->stall_time);
+    if (atomic_load(&run->stop)) {
+        pc_report_note(run->report, "ended without waiting for '%s'", path);
+        pc_failover_end(atomic_load(&run->expired)  ? PC_STATUS_TIME
+                        : atomic_load(&run->signal) ? PC_STATUS_SIGNAL
+                                                    : PC_STATUS_RUN);
+    }
+    if (others && pc_failover_can_leave(side->source)) {
+        pc_report_note(run->report, "starting over without '%s': what is complete is skipped",
+                       path);
+        if (run->journal)
+            pc_journal_unlock(run->journal);
+        pc_failover_leave(side->source, i);
+    }
+}
+
+static void answers(void *context, unsigned i)
+{
+    const struct side *side = context;
+    pc_report_note(side->run->report, "'%s' answers again", side->paths[i]);
+}
+
+/* Watches the paths of one side, if it is not watched yet; if that cannot be, it is not. */
+static void watch(struct run *run, bool source, const char *const *paths, unsigned count)
+{
+    struct side *side = &run->sides[source ? 0 : 1];
+    const struct pc_watch_config config = {paths,  count,   run->options->stall_time,
+                                           silent, answers, side};
+    if (side->watch || run->options->stall_time == 0)
+        return;
+    *side = (struct side){.run = run, .source = source, .paths = paths};
+    pc_watch_start(&side->watch, &config);
+}
+
 /* --- signals and progress --- */
 
 /* What is being done, in a word. */
@@ -621,8 +675,11 @@ static void *monitor(void *argument)
     const bool progress = pc_report_has_progress(run->report);
     const bool ticks = progress || run->bandwidth || run->operations;
     for (;;) {
-        const int number =
-            ticks ? sigtimedwait(&run->signals, NULL, &tenth) : sigwaitinfo(&run->signals, NULL);
+        siginfo_t info;
+        int number =
+            ticks ? sigtimedwait(&run->signals, &info, &tenth) : sigwaitinfo(&run->signals, &info);
+        if (number == PC_FAILOVER_SIGNAL)
+            number = info.si_value.sival_int;
         note_limits(run);
         if (number == MONITOR_ENDS)
             return NULL;
@@ -685,7 +742,9 @@ static int start_monitor(struct run *run)
     sigemptyset(&run->signals);
     sigaddset(&run->signals, MONITOR_ENDS);
     sigaddset(&run->signals, TIME_IS_OVER);
-    for (unsigned i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+    if (pc_failover_supervised()) /* to which they go, as to all processes of a terminal */
+        sigaddset(&run->signals, PC_FAILOVER_SIGNAL);
+    for (unsigned i = 0; !pc_failover_supervised() && i < sizeof ours / sizeof ours[0]; i++) {
         if (sigaction(ours[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
             sigaddset(&run->signals, ours[i]);
     }
@@ -1065,10 +1124,15 @@ static void end_workers(struct run *run, unsigned count)
         discard(run, e);
 }
 
-/* The destination to stable storage: each of its file systems once. */
+/*
+ * The destination to stable storage: each of its file systems once. On a network each file was
+ * flushed when it was complete, and an error of another one, since made good, is no news.
+ */
 static int flush(struct run *run)
 {
     int result = 0;
+    if (run->targets.network)
+        return 0;
     for (unsigned i = 0; i < run->plan.count; i++) {
         const struct pc_root *root = &run->plan.roots[i];
         for (unsigned end = run->sources.count; end < run->plan.ends; end++) {
@@ -1437,6 +1501,11 @@ static enum pc_status copy(struct run *run)
         free(warning);
     }
 
+    if (run->sources.network)
+        watch(run, true, (const char *const *)run->options->sources, run->options->source_count);
+    if (run->targets.network)
+        watch(run, false, (const char *const *)&run->options->target, 1);
+
     bool left = false;
     int err = start_monitor(run);
     const bool watched = !err;
@@ -1492,6 +1561,10 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
         return PC_STATUS_RUN;
 
     enum pc_status status = open_log(&run);
+    if (o->source_mounts.count)
+        watch(&run, true, o->source_mounts.paths, o->source_mounts.count);
+    if (o->mounts.count)
+        watch(&run, false, o->mounts.paths, o->mounts.count);
     if (status == PC_STATUS_DONE)
         status = o->check_against ? check(&run) : open_all(&run);
     if (status == PC_STATUS_DONE && !o->check_against)
@@ -1499,6 +1572,8 @@ enum pc_status pc_transfer_run(const struct pc_options *o)
 
     if (run.sums) /* the run did not get to its end */
         pc_sums_abandon(run.sums);
+    pc_watch_stop(run.sides[0].watch);
+    pc_watch_stop(run.sides[1].watch);
     pc_plan_free(&run.plan);
     pc_journal_close(run.journal);
     pc_limit_free(run.bandwidth);

@@ -48,7 +48,8 @@ struct pc_journal_file {
  * with NULL behind the last. A journal that is complete, or empty, begins anew.
  *
  * Returns 0, with a line for the user in `text` (of `size` bytes, no newline at its end) if
- * something has to be said: that a damaged end was cut off; else it is "". Otherwise `text` says
+ * something has to be said: that a damaged end was cut off; else it is "". For the lock of a process
+ * that is just ending it waits a second. Otherwise `text` says
  * what is wrong, the file is as it was (perhaps new, and empty), and the result is
  *   -EBUSY     another process has it open
  *   -EINVAL    it is the journal of another run: the first difference is named
@@ -107,6 +108,9 @@ int pc_journal_commit(struct pc_journal *j);
  * Returns 0 if that is on the disk, or negative errno.
  */
 int pc_journal_complete(struct pc_journal *j);
+
+/* Gives the lock up for another process, because this one is about to be killed. */
+void pc_journal_unlock(struct pc_journal *j);
 
 /* Frees a journal, with what was not committed, and unlocks its file; NULL is fine. */
 void pc_journal_close(struct pc_journal *j);

@@ -64,6 +64,7 @@ struct pc_options {
     unsigned walkers;          /* 0: likewise */
     unsigned retries;          /* of what may pass, or changes while it is read */
     unsigned retry_wait;       /* seconds before the first of them */
+    unsigned stall_time;       /* seconds without an answer after which a mount hangs; 0: never */
     unsigned max_delete_share; /* no deletion if they are more than so many percent; 0: any share */
     unsigned verify_rounds;    /* at most */
     unsigned fail_on;          /* pc_finding bits that make the exit status one that is not 0 */

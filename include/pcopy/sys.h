@@ -151,6 +151,9 @@ int pc_sys_open_or_create(struct pc_handle dir, const char *name, struct pc_hand
  */
 int pc_sys_lock(struct pc_handle h);
 
+/* Takes the lock back before that. */
+int pc_sys_unlock(struct pc_handle h);
+
 /* Closes and forgets the handle. The error of a file that was written is an error of its data. */
 int pc_sys_close(struct pc_handle *h);
 
