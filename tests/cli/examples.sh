@@ -13,12 +13,14 @@ export PATH=$PWD/bin:$PATH
 make_many src 40
 run "$examples/mirror" src dst
 expect_status 0
-[ ! -s "$OUT" ] && expect_no_err
+expect_no_out
+expect_no_err
 same src dst
 rm src/f000001
 run "$examples/mirror" src dst
 expect_status 0
-[ ! -s "$OUT" ] && expect_no_err
+expect_no_out
+expect_no_err
 same src dst
 rm src/f00001*
 run "$examples/mirror" src dst

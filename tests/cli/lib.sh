@@ -205,6 +205,10 @@ expect_err() {
     grep -qF -e "$1" "$ERR" || fail "not on stderr: $1"
 }
 
+expect_no_out() {
+    [ ! -s "$OUT" ] || fail "something on stdout"
+}
+
 expect_no_err() {
     [ ! -s "$ERR" ] || fail "something on stderr"
 }
