@@ -19,7 +19,8 @@ set(CPACK_RPM_PACKAGE_DESCRIPTION ${CPACK_PACKAGE_DESCRIPTION})
 set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
 set(CPACK_RPM_PACKAGE_RELOCATABLE OFF)
 # These belong to the system.
-set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /usr/share/man /usr/share/man/man1)
+set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
+  /usr/share/man /usr/share/man/man1 /usr/lib/systemd /usr/lib/systemd/system)
 # Links from build ids are for packages of debug information, which there are none of.
 set(CPACK_RPM_SPEC_MORE_DEFINE "%define _build_id_links none")
 
