@@ -1211,6 +1211,8 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
                  pc_retry_again(&config->retry, result->err, &tried));
         pc_tree_close(dir, end);
     }
+    if (err == PC_DIR_FAILED) /* it, or one above it, which has said so */
+        atomic_store_explicit(&dir->unfinished, true, memory_order_relaxed);
     if (dir->error) /* whoever came upon it */
         fail(result, dir->error_end, "make or open directory", dir->error);
 }

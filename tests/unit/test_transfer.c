@@ -48,6 +48,7 @@ struct way {
     bool two_mounts; /* m1 and m2, which are one directory */
     bool everything; /* owner, ACLs, extended attributes */
     enum pc_fsync fsync;
+    const char *journal;
 };
 
 static const struct way plain = {.jobs = 1, .walkers = 1, .queue_size = 8192};
@@ -66,6 +67,7 @@ static enum pc_status run(const struct way *way)
 {
     static const char *source = "src";
     static const char *mounts[2] = {"m1", "m2"};
+    static char *identity[] = {NULL};
     const struct pc_options o = {
         .sources = &source,
         .source_count = 1,
@@ -85,6 +87,8 @@ static enum pc_status run(const struct way *way)
                  .gid = getegid()},
         .quiet = true,
         .filter = no_filter(),
+        .journal = way->journal,
+        .identity = identity,
         .fsync = way->fsync,
         .fail_on = PC_FINDINGS,
         .queue_size = way->queue_size,
@@ -594,6 +598,49 @@ static void a_flush_that_fails_fails_the_run(void **state)
     assert_int_equal(status, PC_STATUS_RUN);
 }
 
+/* --- directories that are not to be had --- */
+
+static const char *failing_call;
+static int failing_with;
+static atomic_int before_it; /* so many such calls go well */
+
+static int fail_one(const char *call)
+{
+    const bool it = strcmp(call, failing_call) == 0 && atomic_fetch_sub(&before_it, 1) == 0;
+    return it ? failing_with : 0;
+}
+
+static enum pc_status run_failing(const struct way *way, const char *call, int n, int err)
+{
+    failing_call = call;
+    failing_with = err;
+    atomic_store(&before_it, n);
+    silence();
+    pc_sys_set_fault(fail_one);
+    const enum pc_status status = run(way);
+    pc_sys_set_fault(NULL);
+    unsilence();
+    assert_true(atomic_load(&before_it) < 0); /* it was made */
+    return status;
+}
+
+static const struct way journaled = {
+    .jobs = 1, .walkers = 1, .queue_size = 64, .journal = "journal"};
+
+/* The directory below it has no error of its own, and is there no more than the one above. */
+static void what_is_below_a_directory_that_failed_is_not_finished(void **state)
+{
+    (void)state;
+    put_dir("src");
+    put_dir("src/d");
+    put_dir("src/d/below");
+    const enum pc_status status = run_failing(&journaled, "mkdirat", 1, -ENOSPC);
+    assert_int_equal(status, PC_STATUS_RUN);
+    assert_false(is_there("dst/d"));
+    assert_int_equal(run(&journaled), PC_STATUS_DONE);
+    assert_true(is_there("dst/d/below"));
+}
+
 /* --- exit status --- */
 
 static void the_status_tells_refusals_from_failures(void **state)
@@ -787,6 +834,7 @@ int main(void)
         SCRATCH_TEST(few_descriptors_are_enough_for_many_threads),
         SCRATCH_TEST(what_was_asked_for_is_flushed),
         SCRATCH_TEST(a_flush_that_fails_fails_the_run),
+        SCRATCH_TEST(what_is_below_a_directory_that_failed_is_not_finished),
         SCRATCH_TEST(the_status_tells_refusals_from_failures),
         SCRATCH_TEST(what_vanishes_is_no_error_of_ours),
         SCRATCH_TEST(single_files_are_copied_too),
