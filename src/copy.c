@@ -1193,8 +1193,13 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
     if (is_on_the_way(dir) && !dir->error && !dir->placed &&
         !atomic_load_explicit(&dir->touched, memory_order_relaxed))
         return;
-    const int err =
-        dir->error || dir->implied ? PC_DIR_FAILED : pc_tree_open(config->tree, dir, end, &to);
+    int err = PC_DIR_FAILED;
+    unsigned tried = 0;
+    if (!dir->error && !dir->implied) {
+        while ((err = pc_tree_open(config->tree, dir, end, &to)) == -ESTALE &&
+               pc_retry_again(&config->retry, err, &tried))
+            pc_tree_forget(config->tree, dir, end);
+    }
     if (is_on_the_way(dir) && ((err == 0 && dir->made) || err == PC_DIR_ABSENT)) {
         result->outcome = PC_COPIED_DIR; /* make_dir() did not know */
         result->diffs = PC_DIFF_MISSING;
@@ -1203,7 +1208,6 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
         if (!dir->made)
             pc_sweep(&config->sweep, c->hand.owner, dir, end, to);
         const struct pc_result before = *result;
-        unsigned tried = 0;
         do {
             *result = before;
             complete_dir(config, dir, to, result);
@@ -1215,4 +1219,6 @@ void pc_copy_dir(struct pc_copier *c, struct pc_dir *dir, struct pc_result *resu
         atomic_store_explicit(&dir->unfinished, true, memory_order_relaxed);
     if (dir->error) /* whoever came upon it */
         fail(result, dir->error_end, "make or open directory", dir->error);
+    else if (err == -ESTALE)
+        fail(result, end, "make or open directory", err);
 }

@@ -641,6 +641,26 @@ static void what_is_below_a_directory_that_failed_is_not_finished(void **state)
     assert_true(is_there("dst/d/below"));
 }
 
+static int stale_below(const char *call)
+{
+    return strcmp(call, "mkdirat") == 0 && is_there("dst") ? -ESTALE : 0;
+}
+
+/* Nothing in it fails in its place. */
+static void an_empty_directory_that_stays_stale_is_an_error(void **state)
+{
+    (void)state;
+    put_dir("src");
+    put_dir("src/d");
+    silence();
+    pc_sys_set_fault(stale_below);
+    const enum pc_status status = run(&plain);
+    pc_sys_set_fault(NULL);
+    unsilence();
+    assert_false(is_there("dst/d"));
+    assert_int_equal(status, PC_STATUS_PARTIAL);
+}
+
 /* --- exit status --- */
 
 static void the_status_tells_refusals_from_failures(void **state)
@@ -835,6 +855,7 @@ int main(void)
         SCRATCH_TEST(what_was_asked_for_is_flushed),
         SCRATCH_TEST(a_flush_that_fails_fails_the_run),
         SCRATCH_TEST(what_is_below_a_directory_that_failed_is_not_finished),
+        SCRATCH_TEST(an_empty_directory_that_stays_stale_is_an_error),
         SCRATCH_TEST(the_status_tells_refusals_from_failures),
         SCRATCH_TEST(what_vanishes_is_no_error_of_ours),
         SCRATCH_TEST(single_files_are_copied_too),
