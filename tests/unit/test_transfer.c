@@ -661,6 +661,17 @@ static void an_empty_directory_that_stays_stale_is_an_error(void **state)
     assert_int_equal(status, PC_STATUS_PARTIAL);
 }
 
+/* --- the journal --- */
+
+static void an_error_of_the_journals_last_flush_fails_the_run(void **state)
+{
+    (void)state;
+    make_small_tree("src", 0);
+    struct way way = journaled;
+    way.fsync = PC_FSYNC_END; /* which flushes once more: the kernel tells an error once */
+    assert_int_equal(run_failing(&way, "syncfs", 0, -EIO), PC_STATUS_RUN);
+}
+
 /* --- exit status --- */
 
 static void the_status_tells_refusals_from_failures(void **state)
@@ -856,6 +867,7 @@ int main(void)
         SCRATCH_TEST(a_flush_that_fails_fails_the_run),
         SCRATCH_TEST(what_is_below_a_directory_that_failed_is_not_finished),
         SCRATCH_TEST(an_empty_directory_that_stays_stale_is_an_error),
+        SCRATCH_TEST(an_error_of_the_journals_last_flush_fails_the_run),
         SCRATCH_TEST(the_status_tells_refusals_from_failures),
         SCRATCH_TEST(what_vanishes_is_no_error_of_ours),
         SCRATCH_TEST(single_files_are_copied_too),
