@@ -1222,7 +1222,7 @@ static enum pc_status end_journal(struct run *run, enum pc_status status)
     const bool early = status == PC_STATUS_RUN || atomic_load(&run->stop);
     const int err = early ? 0 : pc_journal_complete(run->journal);
     if (!err)
-        return status;
+        return status == PC_STATUS_DONE && run->journal_failed ? PC_STATUS_PARTIAL : status;
     pc_report_error(run->report, "write to the journal", run->options->journal, err, NULL);
     return PC_STATUS_RUN;
 }

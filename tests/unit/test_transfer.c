@@ -672,6 +672,16 @@ static void an_error_of_the_journals_last_flush_fails_the_run(void **state)
     assert_int_equal(run_failing(&way, "syncfs", 0, -EIO), PC_STATUS_RUN);
 }
 
+static void a_journal_that_cannot_be_written_reaches_the_exit_status(void **state)
+{
+    (void)state;
+    make_small_tree("src", 0);
+    assert_int_equal(run_failing(&journaled, "fdatasync", 0, -EIO), PC_STATUS_PARTIAL);
+    assert_true(is_equal_tree("src", "dst", false));
+    scratch_remove("dst");
+    assert_int_equal(run_failing(&journaled, "fdatasync", 1, -EIO), PC_STATUS_RUN);
+}
+
 /* --- exit status --- */
 
 static void the_status_tells_refusals_from_failures(void **state)
@@ -868,6 +878,7 @@ int main(void)
         SCRATCH_TEST(what_is_below_a_directory_that_failed_is_not_finished),
         SCRATCH_TEST(an_empty_directory_that_stays_stale_is_an_error),
         SCRATCH_TEST(an_error_of_the_journals_last_flush_fails_the_run),
+        SCRATCH_TEST(a_journal_that_cannot_be_written_reaches_the_exit_status),
         SCRATCH_TEST(the_status_tells_refusals_from_failures),
         SCRATCH_TEST(what_vanishes_is_no_error_of_ours),
         SCRATCH_TEST(single_files_are_copied_too),
