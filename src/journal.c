@@ -679,7 +679,6 @@ static bool keep_all(struct opening *o)
             r.range = f->ranges[k];
             put_record(&j->image, j->id, &r);
         }
-        j->next_number = f->number + 1;
     }
     return good && !j->image.lost;
 }
@@ -907,7 +906,9 @@ uint32_t pc_journal_add_file(struct pc_journal *j, unsigned root, const char *pa
     };
     assert(is_component(temporary));
     pthread_mutex_lock(&j->lock);
-    r.number = j->next_number++;
+    do
+        r.number = j->next_number++;
+    while (file_of(j, r.number)); /* lest it gets the ranges of one that was found */
     add(j, &r);
     pthread_mutex_unlock(&j->lock);
     return r.number;
