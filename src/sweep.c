@@ -8,7 +8,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +23,9 @@
 void pc_sweep_name(const struct pc_sweep *s, const char *name, char out[NAME_MAX + 1])
 {
     static atomic_uint made;
-    char tail[32];
-    const int n = snprintf(tail, sizeof tail, MARK "%08x-%x-%x", (unsigned)s->host,
-                           (unsigned)getpid(), atomic_fetch_add(&made, 1));
+    char tail[48];
+    const int n = snprintf(tail, sizeof tail, MARK "%08x-%x-%x-%x", (unsigned)s->host,
+                           (unsigned)getpid(), (unsigned)s->born, atomic_fetch_add(&made, 1));
     size_t room = strnlen(name, NAME_MAX - 1 - (size_t)n);
     while (room > 1 && ((unsigned char)name[room] & 0xc0) == 0x80)
         room--; /* not in the midst of a UTF-8 character: some file systems would refuse it */
@@ -44,24 +43,35 @@ static bool take_hex(const char **at, char end, unsigned long *out)
     return *stop == end;
 }
 
+/* Who has made a temporary name. */
+struct maker {
+    unsigned long host;
+    unsigned long pid;
+    unsigned long born;
+};
+
 /* True for a temporary name; whose it is, is then known. */
-static bool is_temporary(const char *name, unsigned long *host, unsigned long *pid)
+static bool is_temporary(const char *name, struct maker *m)
 {
     const char *tail = NULL;
     unsigned long n;
     for (const char *at = name; (at = strstr(at, MARK)); at++)
         tail = at + strlen(MARK);
-    return *name == '.' && tail && tail != name + strlen(MARK) && take_hex(&tail, '-', host) &&
-           take_hex(&tail, '-', pid) && take_hex(&tail, '\0', &n);
+    return *name == '.' && tail && tail != name + strlen(MARK) && take_hex(&tail, '-', &m->host) &&
+           take_hex(&tail, '-', &m->pid) && take_hex(&tail, '-', &m->born) &&
+           take_hex(&tail, '\0', &n);
 }
 
 /* True if nobody will miss a temporary name: that of a process that is gone. */
 static bool is_leftover(const struct pc_sweep *s, struct pc_handle dir, const char *name,
-                        unsigned long host, unsigned long pid)
+                        const struct maker *m)
 {
     struct stat st;
-    if (host == s->host)
-        return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    uint32_t born;
+    if (m->host == s->host) {
+        const int err = pc_sys_process((pid_t)m->pid, &born);
+        return err == -ESRCH || (!err && m->born && m->born != born);
+    }
     /* Not the mtime, which is that of the source just before the rename. */
     return pc_sys_stat_at(dir, name, &st) == 0 && S_ISREG(st.st_mode) &&
            st.st_ctim.tv_sec + (time_t)24 * 60 * 60 < time(NULL);
@@ -163,11 +173,10 @@ static int is_extra(const struct work *w, const char *name)
 static void consider(struct work *w, const char *name)
 {
     const struct pc_sweep *s = w->s;
-    unsigned long host;
-    unsigned long pid;
+    struct maker maker;
 
-    if (is_temporary(name, &host, &pid)) {
-        if (!s->observe && is_leftover(s, w->to, name, host, pid) &&
+    if (is_temporary(name, &maker)) {
+        if (!s->observe && is_leftover(s, w->to, name, &maker) &&
             look_in_source(w, name) == -ENOENT && pc_sys_unlink(w->to, name) == 0)
             atomic_store_explicit(&w->dir->touched, true, memory_order_relaxed);
         return;

@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,21 +81,48 @@ static const char *proc_path(struct pc_handle h, char out[PROC_PATH])
     return out;
 }
 
+/* What a small file of the system says, "" if that cannot be had. */
+static void read_text(const char *path, char *text, size_t size)
+{
+    ssize_t n = 0;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        n = read(fd, text, size - 1);
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+}
+
 uint32_t pc_sys_host(void)
 {
     char text[HOST_NAME_MAX + 128] = "";
     struct stat ns;
     gethostname(text, HOST_NAME_MAX);
-    const int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        const size_t length = strlen(text);
-        const ssize_t n = read(fd, text + length, 64);
-        text[length + (n > 0 ? (size_t)n : 0)] = '\0';
-        close(fd);
-    }
+    read_text("/etc/machine-id", text + strlen(text), 65);
     if (stat("/proc/self/ns/pid", &ns) == 0)
         snprintf(text + strlen(text), 32, "/%llu", (unsigned long long)ns.st_ino);
     return (uint32_t)XXH3_64bits(text, strlen(text));
+}
+
+int pc_sys_process(pid_t pid, uint32_t *out)
+{
+    char path[32];
+    char stat[512];
+    char text[128];
+    if (kill(pid, 0) != 0 && errno == ESRCH)
+        return -ESRCH;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    read_text(path, stat, sizeof stat);
+    /* The second field, the program's name, is in parentheses and may have any bytes in it. */
+    const char *at = strrchr(stat, ')');
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    if (!at)
+        return -ENODATA;
+    read_text("/proc/sys/kernel/random/boot_id", text, 64);
+    snprintf(text + strlen(text), 32, "%.*s", (int)strcspn(at + 1, " "), at + 1);
+    *out = (uint32_t)XXH3_64bits(text, strlen(text));
+    return 0;
 }
 
 static int open_at(struct pc_handle dir, const char *name, int flags, mode_t mode,

@@ -939,6 +939,7 @@ static void configure(struct run *run)
                 .failed = not_removed,
             },
     };
+    pc_sys_process(getpid(), &run->config.sweep.born); /* or else it stays 0 */
     /* What was not flushed when a run was ended may have its size and mtime and not its data. */
     if (run->journal && pc_journal_resumes(run->journal) && !run->config.fsync && !verify)
         run->config.rule.checksum = true;

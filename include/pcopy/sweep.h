@@ -2,9 +2,10 @@
  * sweep: takes away what is in a directory of the destination and not in its source: the temporary
  * names of runs that were killed and, where that is asked for, everything else.
  *
- * A temporary name is ".NAME.pcopy-HOST-PID-N" in the directory of NAME. A process that is killed
- * leaves it; the next run on that host sees that no process PID is there. Names of other hosts are
- * left when they are younger than a day, as are those of living processes.
+ * A temporary name is ".NAME.pcopy-HOST-PID-BORN-N" in the directory of NAME. A process that is
+ * killed leaves it; the next run on that host sees that no process PID is there, or only another
+ * one, which has not that BORN; so it is after a boot. Names of other hosts are left when they are
+ * younger than a day, as are those of living processes.
  */
 #ifndef PCOPY_SWEEP_H
 #define PCOPY_SWEEP_H
@@ -23,6 +24,7 @@ struct pc_sweep {
     struct pc_tree *tree;
     const struct pc_mounts *sources;
     uint32_t host;                  /* of pc_sys_host() */
+    uint32_t born;                  /* of pc_sys_process() for this one, or 0: not known */
     const struct pc_filter *filter; /* what it excludes stays, or NULL */
     bool extras;                    /* what the source does not have goes, */
     bool delete_excluded;           /* and what the filter excludes, whether it has that or not */

@@ -74,6 +74,14 @@ struct pc_listing {
 uint32_t pc_sys_host(void);
 
 /*
+ * A number that tells the process which has `pid` on this host from all others that ever had or
+ * will have it: of the boot (random(4), boot_id) and of the moment in which it began (proc(5),
+ * starttime). -ESRCH if there is none, -ENODATA if the kernel does not tell (proc(5), hidepid);
+ * then *out stays what it was.
+ */
+int pc_sys_process(pid_t pid, uint32_t *out);
+
+/*
  * Directory or file named by the user, any number of components, symbolic links followed.
  * O_DIRECTORY is demanded, so a file gives -ENOTDIR. A `place` is opened as by pc_sys_open_place(),
  * else the directory can be listed.

@@ -201,11 +201,24 @@ for ((i = 0; i < 500; i++)); do
 done
 kill -STOP "$pid" 2>/dev/null
 temporary=$(find dst/dir -name '.file.pcopy-*' -print -quit)
+# A process that is stopped would outlive the test.
+fail_with_it() {
+    kill -KILL $pid
+    fail "$@"
+}
 if [ -n "$temporary" ]; then
     pcopy --delete src dst
     expect_status 0
-    [ -e "$temporary" ] || fail "the temporary name of a living process was removed"
-    [ ! -e dst/dir/4 ] || fail "the rest is not gone"
+    [ -e "$temporary" ] || fail_with_it "the temporary name of a living process was removed"
+    [ ! -e dst/dir/4 ] || fail_with_it "the rest is not gone"
+    # The same number, but of another process: one of the last boot, it may be.
+    IFS=- read -r mark host number born last <<<"${temporary##*/}"
+    other=dst/dir/$mark-$host-$number-$(printf %x $((0x$born ^ 1)))-$last
+    echo left >"$other"
+    pcopy src dst
+    expect_status 0
+    [ ! -e "$other" ] || fail_with_it "a temporary name of another process is still there"
+    [ -e "$temporary" ] || fail_with_it "the one of a living process was removed with it"
     kill -KILL $pid
     kill -CONT $pid
     wait $pid 2>/dev/null

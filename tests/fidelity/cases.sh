@@ -494,20 +494,22 @@ property look_alikes 'files that are named like temporary files of the copier'
 case_look_alikes() {
     local name
     mkdir -p src/dir dst/dir
-    for name in .file.pcopy-0badcafe .file.pcopy-0badcafe-3ffffff-0 .pcopy-0badcafe-3ffffff-0 \
+    for name in .file.pcopy-0badcafe .file.pcopy-0badcafe-3ffffff-1-0 .pcopy-0badcafe-3ffffff-1-0 \
         .file.aBcDeF file.partial .pcopy-00000000 .x.pcopy-0123456789abcdef; do
         echo "$name" >"src/$name"
         echo "$name" >"src/dir/$name"
     done
     echo file >src/file
     age
-    for name in .mine.pcopy-notes .mine.pcopy-2-1-0-final .mine.pcopy-1-2 mine.pcopy-1-3ffffff-0; do
+    for name in .mine.pcopy-notes .mine.pcopy-2-1-1-0-end .mine.pcopy-1-2-1 \
+        mine.pcopy-1-3ffffff-1-0; do
         echo mine >"dst/dir/$name"
         touch -d @1000000000 "dst/dir/$name"
     done
     copies
     same src/dir/.file.pcopy-0badcafe dst/dir/.file.pcopy-0badcafe
-    for name in .mine.pcopy-notes .mine.pcopy-2-1-0-final .mine.pcopy-1-2 mine.pcopy-1-3ffffff-0; do
+    for name in .mine.pcopy-notes .mine.pcopy-2-1-1-0-end .mine.pcopy-1-2-1 \
+        mine.pcopy-1-3ffffff-1-0; do
         [ "$(cat "dst/dir/$name")" = mine ] || fail "a file of somebody else is gone: $name"
         rm "dst/dir/$name"
     done

@@ -137,7 +137,7 @@ static void make_tree(const char *top, bool old, const struct variant *v)
 /* --- pictures --- */
 
 struct item {
-    char path[48];
+    char path[64];
     struct stat st;
     uint64_t content; /* of the bytes, or the target of a symbolic link */
     uint64_t xattrs;

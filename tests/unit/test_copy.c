@@ -109,6 +109,7 @@ static int setup(void **state)
                   .total = &counters[2],
                   .removed = note_removed},
     };
+    MUST(pc_sys_process(getpid(), &all.config.sweep.born) == 0);
     atomic_init(&counters[0], SIZE_MAX);
     MUST(pc_copier_init(&all.copier, &all.config, NULL) == 0);
     return 0;
@@ -641,7 +642,7 @@ static void a_temporary_name_shows_whose_it_is_and_fits(void **state)
         const char *tail = strstr(temporary, ".pcopy-");
         assert_non_null(tail);
         char pid[32];
-        snprintf(pid, sizeof pid, "-%x-", (unsigned)getpid());
+        snprintf(pid, sizeof pid, "-%x-%x-", (unsigned)getpid(), (unsigned)all.config.sweep.born);
         assert_int_equal(strspn(tail + 7, "0123456789abcdef"), 8);
         assert_memory_equal(tail + 15, pid, strlen(pid));
         assert_true(strspn(tail + 15 + strlen(pid), "0123456789abcdef") > 0);
@@ -1428,33 +1429,38 @@ static void temporary_names_of_the_dead_are_removed(void **state)
         _exit(0);
     MUST(waitpid(child, NULL, 0) == child);
     const unsigned host = all.config.sweep.host;
+    const unsigned born = all.config.sweep.born;
     const struct {
         unsigned host;
         int pid;
+        unsigned born;
         bool left;
         bool left_next_day;
         const char *before;
         const char *after;
     } table[] = {
-        {host, child, false, false, ".f.pcopy-", "-1"},
-        {host, getpid(), true, true, ".f.pcopy-", "-2"},
-        {host + 1, child, true, false, ".f.pcopy-", "-3"},
-        {host, child, true, true, "f.pcopy-", "-5"},
-        {host, child, true, true, ".f.pcopy-", "-6.c"},
-        {host, child, true, true, ".pcopy-", "-7"},
-        {host, child, true, true, ".in-source.pcopy-", "-8"},
-        {host, child, false, false, ".a.pcopy-1.pcopy-", "-ffff"},
+        {host, child, born, false, false, ".f.pcopy-", "-1"},
+        {host, getpid(), born, true, true, ".f.pcopy-", "-2"},
+        {host, getpid(), born ^ 1, false, false, ".f.pcopy-", "-3"}, /* before a boot */
+        {host, getpid(), 0, true, true, ".f.pcopy-", "-4"},
+        {host + 1, child, born, true, false, ".f.pcopy-", "-5"},
+        {host + 1, getpid(), born ^ 1, true, false, ".f.pcopy-", "-6"},
+        {host, child, born, true, true, "f.pcopy-", "-7"},
+        {host, child, born, true, true, ".f.pcopy-", "-8.c"},
+        {host, child, born, true, true, ".pcopy-", "-9"},
+        {host, child, born, true, true, ".in-source.pcopy-", "-a"},
+        {host, child, born, false, false, ".a.pcopy-1.pcopy-", "-ffff"},
     };
     const size_t count = sizeof table / sizeof table[0];
     char path[128];
     struct pc_entry *d = new_dir("d");
     put_dir("dst/d");
     for (size_t i = 0; i < count; i++) {
-        snprintf(path, sizeof path, "dst/d/%s%08x-%x%s", table[i].before, table[i].host,
-                 (unsigned)table[i].pid, table[i].after);
+        snprintf(path, sizeof path, "dst/d/%s%08x-%x-%x%s", table[i].before, table[i].host,
+                 (unsigned)table[i].pid, table[i].born, table[i].after);
         put(path, "x");
     }
-    snprintf(path, sizeof path, "src/d/.in-source.pcopy-%08x-%x-8", host, (unsigned)child);
+    snprintf(path, sizeof path, "src/d/.in-source.pcopy-%08x-%x-%x-a", host, (unsigned)child, born);
     put(path, "x");
     pc_copy_entry(&all.copier, d, &all.result);
     for (int day = 0; day < 2; day++) {
@@ -1462,8 +1468,8 @@ static void temporary_names_of_the_dead_are_removed(void **state)
         pc_copy_dir(&all.copier, d->dir, &all.result);
         seconds_ahead = 0;
         for (size_t i = 0; i < count; i++) {
-            snprintf(path, sizeof path, "dst/d/%s%08x-%x%s", table[i].before, table[i].host,
-                     (unsigned)table[i].pid, table[i].after);
+            snprintf(path, sizeof path, "dst/d/%s%08x-%x-%x%s", table[i].before, table[i].host,
+                     (unsigned)table[i].pid, table[i].born, table[i].after);
             const bool left = day ? table[i].left_next_day : table[i].left;
             if (is_there(path) != left)
                 fail_msg("%s is %s, day %d", path, left ? "gone" : "left", day);
