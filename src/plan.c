@@ -450,6 +450,11 @@ static int open_on(void *context, unsigned i)
             s->network |= fs.network;
             s->look_up |= fs.network && pc_sys_create_looks_up(*out);
         }
+        /* See pc_sys_syncfs(). */
+        if (!err && target && !fs.network && pc_sys_open_dir(*out, ".", &h) == 0) {
+            pc_sys_close(out);
+            *out = h;
+        }
         if (err != -ESTALE || again)
             return err;
         /* Removed behind the back of an NFS client that still believes in it. To open it in the

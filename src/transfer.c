@@ -127,6 +127,7 @@ struct run {
     atomic_bool noted;    /* that there are snapshots in the source; that was said, */
     atomic_bool waits;    /* for room; so was that, */
     bool journal_failed;  /* and that */
+    int unflushed;        /* why the destination could not be flushed, or 0 */
     bool server_copies;
 };
 
@@ -940,9 +941,10 @@ static void configure(struct run *run)
             },
     };
     pc_sys_process(getpid(), &run->config.sweep.born); /* or else it stays 0 */
-    /* What was not flushed when a run was ended may have its size and mtime and not its data. */
+    /* What was not flushed when a run was ended may have its size and mtime and not its data, and
+     * if the disk has failed the page cache still has what did not get there. */
     if (run->journal && pc_journal_resumes(run->journal) && !run->config.fsync && !verify)
-        run->config.rule.checksum = true;
+        run->config.rule.checksum = run->config.forget = true;
     if (verify) {
         run->config.rule.checksum |= o->verify_data;
         run->config.rule.ignore_times = false;
@@ -1126,14 +1128,14 @@ static void end_workers(struct run *run, unsigned count)
 }
 
 /*
- * The destination to stable storage: each of its file systems once. On a network each file was
- * flushed when it was complete, and an error of another one, since made good, is no news.
+ * The destination to stable storage: each of its file systems once. What the kernel could not write
+ * it gives up, and says so once: a second try would find nothing left to write, so there is none.
+ * On a network each file was flushed when it was complete, and what has failed then was made good.
  */
 static int flush(struct run *run)
 {
-    int result = 0;
-    if (run->targets.network)
-        return 0;
+    if (run->targets.network || run->unflushed)
+        return run->unflushed;
     for (unsigned i = 0; i < run->plan.count; i++) {
         const struct pc_root *root = &run->plan.roots[i];
         for (unsigned end = run->sources.count; end < run->plan.ends; end++) {
@@ -1142,11 +1144,11 @@ static int flush(struct run *run)
             const int err = pc_sys_syncfs(root->handles[end]);
             if (err) {
                 pc_report_error(run->report, "flush", root->labels[end], err, NULL);
-                result = err;
+                run->unflushed = err;
             }
         }
     }
-    return result;
+    return run->unflushed;
 }
 
 /* --- the journal --- */

@@ -261,10 +261,11 @@ int pc_sys_fsync_place(struct pc_handle dir);
 int pc_sys_fdatasync(struct pc_handle h);
 
 /*
- * Everything of the file system that `h` is on to stable storage; reports write-back errors. `h`
- * may be a place, if that can be read. A place on NFS is left alone: there pc_sys_fsync() has done
- * it for the data of each file, and a name is stable when the server has answered; to open the
- * place would take two or three round trips.
+ * Everything of the file system that `h` is on to stable storage. Reports each error of write-back
+ * once, all since `h` was opened. `h` may be a place, if that can be read: then an error that
+ * another process has been told of before is not reported. A place on NFS is left alone: there
+ * pc_sys_fsync() has done it for the data of each file, and a name is stable when the server has
+ * answered; to open the place would take two or three round trips.
  */
 int pc_sys_syncfs(struct pc_handle h);
 

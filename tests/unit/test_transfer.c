@@ -819,7 +819,7 @@ static void a_signal_ends_the_run_and_leaves_it_honest(void **state)
                 put(path, "old");
             }
         }
-        const int status = run_with_signal(numbers[i % 3], 40 + i * 300, 1, &way, false);
+        const int status = run_with_signal(numbers[i % 3], 60 + i * 300, 1, &way, false);
         assert_int_equal(status, PC_STATUS_SIGNAL);
         if (!is_honest("src", "dst", false))
             fail_msg("%s", difference);
@@ -848,7 +848,7 @@ static void a_second_signal_ends_the_process_at_once(void **state)
     make_small_tree("src", 0);
     /* The copy thread would wait for nine seconds. */
     const time_t before = time(NULL);
-    assert_int_equal(run_with_signal(SIGTERM, 40, 30, &plain, false), PC_STATUS_SIGNAL);
+    assert_int_equal(run_with_signal(SIGTERM, 60, 30, &plain, false), PC_STATUS_SIGNAL);
     assert_true(time(NULL) - before < 5);
 }
 
@@ -856,7 +856,7 @@ static void a_signal_that_was_ignored_stays_ignored(void **state)
 {
     (void)state;
     make_small_tree("src", 0);
-    assert_int_equal(run_with_signal(SIGHUP, 40, 1, &plain, true), PC_STATUS_DONE);
+    assert_int_equal(run_with_signal(SIGHUP, 60, 1, &plain, true), PC_STATUS_DONE);
     assert_true(is_equal_tree("src", "dst", false));
 }
 
