@@ -1326,7 +1326,7 @@ static int transfer(struct run *run, bool *left)
     err = make_pass(run, PASS_COPY);
     end_keeper(run);
     if (!err)
-        err = atomic_load(&run->failure); /* the keeper flushes; an error of that is told once */
+        err = atomic_load(&run->failure); /* of its last commit */
     if (!err && is_counting(run) && !atomic_load(&run->stop))
         err = delete_share(run);
     if (!err && o->verify && !o->observe && !atomic_load(&run->stop))
