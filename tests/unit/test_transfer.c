@@ -68,7 +68,6 @@ static enum pc_status run(const struct way *way)
     static char *identity[] = {NULL};
     static const char *source = "src";
     static const char *mounts[2] = {"m1", "m2"};
-    static char *identity[] = {NULL};
     const struct pc_options o = {
         .sources = &source,
         .source_count = 1,
@@ -91,8 +90,6 @@ static enum pc_status run(const struct way *way)
         .journal = way->journal,
         .identity = identity,
         .fsync = way->fsync,
-        .journal = way->journal,
-        .identity = identity,
         .fail_on = PC_FINDINGS,
         .queue_size = way->queue_size,
         .buffer_size = 4096,
