@@ -769,10 +769,11 @@ static bool take(int id, struct pc_options *o, struct problem *p)
 /* Options that do not change what is copied to where: a run with others of them is the same. */
 static bool is_aside(int id)
 {
-    static const int ids[] = {
-        'j',     WALKERS,      QUEUE_SIZE,  BUFFER_SIZE, RETRIES,       RETRY_WAIT, STALL_TIME, ON_FULL,
-        'i',     'v',          'q',         VERIFY,      VERIFY_ROUNDS, BWLIMIT,    IOPS_LIMIT,
-        JOURNAL, ALLOW_ROOTFS, PREALLOCATE, STRICT,      SPLIT_SIZE,    STOP_AFTER, STOP_AT};
+    static const int ids[] = {'j',        WALKERS,      QUEUE_SIZE,  BUFFER_SIZE, RETRIES,
+                              RETRY_WAIT, STALL_TIME,   ON_FULL,     'i',         'v',
+                              'q',        LOG_FILE,     FAIL_ON,     VERIFY,      VERIFY_ROUNDS,
+                              BWLIMIT,    IOPS_LIMIT,   JOURNAL,     STRICT,      SPLIT_SIZE,
+                              STOP_AFTER, ALLOW_ROOTFS, PREALLOCATE, STOP_AT};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         if (ids[i] == id)
             return true;

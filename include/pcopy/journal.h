@@ -48,9 +48,9 @@ struct pc_journal_file {
  * with NULL behind the last. A journal that is complete, or empty, begins anew.
  *
  * Returns 0, with a line for the user in `text` (of `size` bytes, no newline at its end) if
- * something has to be said: that a damaged end was cut off; else it is "". For the lock of a process
- * that is just ending it waits a second. Otherwise `text` says
- * what is wrong, the file is as it was (perhaps new, and empty), and the result is
+ * something has to be said: that a damaged end was cut off; else it is "". The lock of a process
+ * that is just ending is waited for, a second. Otherwise `text` says what is wrong, the file is as
+ * it was (perhaps new, and empty), and the result is
  *   -EBUSY     another process has it open
  *   -EINVAL    it is the journal of another run: the first difference is named
  *   -EBADMSG   it is no journal, or one whose beginning is damaged

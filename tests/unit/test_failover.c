@@ -1,4 +1,4 @@
-/* A run under a supervisor, seen from outside: what it ends with, and what its processes are given. */
+/* A run under a supervisor, seen from outside: how it ends, and what its processes are given. */
 #include "pcopy/failover.h"
 
 #include <signal.h>
