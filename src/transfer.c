@@ -116,6 +116,7 @@ struct run {
     atomic_size_t pending; /* entries that are queued, put aside or being copied; and the walk */
 
     pthread_t monitor;
+    atomic_bool monitored; /* it was started */
     sigset_t signals;
     pthread_t keeper; /* of the journal, until this is posted */
     sem_t done;
@@ -599,6 +600,22 @@ static void *walk(void *argument)
 
 /* --- mount points that hang --- */
 
+/* True if the run is to end; while mount points are opened there is no monitor to say so. */
+static bool is_ending(struct run *run)
+{
+    const struct timespec none = {0};
+    siginfo_t info;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, PC_FAILOVER_SIGNAL);
+    if (!run->monitored && pc_failover_supervised() && sigtimedwait(&set, &info, &none) > 0 &&
+        info.si_value.sival_int != SIGUSR1) {
+        atomic_store(&run->signal, info.si_value.sival_int);
+        atomic_store(&run->stop, true);
+    }
+    return atomic_load(&run->stop);
+}
+
 static void silent(void *context, unsigned i, bool first, bool others)
 {
     const struct side *side = context;
@@ -607,7 +624,7 @@ static void silent(void *context, unsigned i, bool first, bool others)
     if (first)
         pc_report_note(run->report, "'%s' has not answered for %u seconds", path,
                        run->options->stall_time);
-    if (atomic_load(&run->stop)) {
+    if (is_ending(run)) {
         pc_report_note(run->report, "ended without waiting for '%s'", path);
         pc_failover_end(atomic_load(&run->expired)  ? PC_STATUS_TIME
                         : atomic_load(&run->signal) ? PC_STATUS_SIGNAL
@@ -757,6 +774,7 @@ static int start_monitor(struct run *run)
         err = -pthread_create(&run->monitor, NULL, monitor, run);
     if (err)
         delete_timers(run);
+    atomic_store(&run->monitored, !err);
     return err;
 }
 
