@@ -312,6 +312,29 @@ static int check_inside(struct work *w, const struct operand *op)
     return n < 0 ? refuse_errno(w, n, "look at", shown_target(w, op->target)) : 0;
 }
 
+/* A file that pcopy writes itself must not be in what it clears up: it would be found extra. */
+static int check_own_file(struct work *w, const struct operand *op, const char *file)
+{
+    struct pc_handle h = PC_HANDLE_NONE;
+    struct stat st = {0};
+    bool found = false;
+    const char *dir = file ? parent_of(w->plan, file) : NULL;
+    if (!dir)
+        return file ? refuse_errno(w, -ENOMEM, "write", file) : 0;
+    if (pc_sys_open_root(dir, true, &h) != 0)
+        return 0; /* whoever writes it will say so */
+    int n = pc_sys_stat(h, &st) == 0;
+    while (n > 0 && !found) {
+        found = is_same(&st, &op->there);
+        n = go_up(&h, &st);
+    }
+    pc_sys_close(&h);
+    return found ? refuse(w, -EBUSY,
+                          "'%s' is in '%s', where --delete would remove it: put it elsewhere", file,
+                          shown_target(w, op->target))
+                 : 0;
+}
+
 static int check_place(struct work *w, struct operand *op)
 {
     const char *target = shown_target(w, op->target);
@@ -329,6 +352,13 @@ static int check_place(struct work *w, struct operand *op)
     op->exists = !err;
     if (op->exists)
         op->there = st;
+    const struct pc_options *o = w->options;
+    const char *const own[] = {o->journal, o->log_file, o->checksum_file};
+    for (size_t i = 0; i < 3 && directory && op->exists && o->delete; i++) {
+        const int found = check_own_file(w, op, own[i]);
+        if (found)
+            return found;
+    }
     return directory ? check_inside(w, op) : 0;
 }
 

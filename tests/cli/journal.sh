@@ -579,6 +579,15 @@ make_extras() {
         echo extra >"dst/$dir/extra file"
     done
 }
+restart
+make_extras
+mkdir dst/below
+for option in --journal=dst/j --log-file=dst/below/log --checksum-file="$PWD/dst/below/sums"; do
+    pcopy "$option" --delete src dst
+    expect_status 3
+    expect_err "where --delete would remove it"
+    [ -e 'dst/./extra file' ] || fail "$option: something was deleted"
+done
 for options in --delete --delete-excluded '--delete --exclude=f000003'; do
     restart
     make_extras
