@@ -11,8 +11,8 @@
  * finish() gives it back to its directory. When that was the last thing pending there, the
  * directory gets its metadata, and then perhaps its parent.
  *
- * THREADS. main; walkers; copy threads; a monitor that waits for signals and writes progress; with a
- * journal a keeper, which flushes and records what is finished; and the watch, which sees mount
+ * THREADS. main; walkers; copy threads; a monitor that waits for signals and writes progress; with
+ * a journal a keeper, which flushes and records what is finished; and the watch, which sees mount
  * points hang. That ends the process, for another to go on (failover.h). Only walkers wait for room
  * in the queue. For a copy thread waits the join at the end, and another one for whose big file it
  * is in a range (ranges.c).
