@@ -617,14 +617,14 @@ static bool is_ending(struct run *run)
     return atomic_load(&run->stop);
 }
 
-static void silent(void *context, unsigned i, bool first, bool others)
+static void silent(void *context, unsigned i, int err, bool first, bool others)
 {
     const struct side *side = context;
     struct run *run = side->run;
     const char *path = side->paths[i];
     if (first)
-        pc_report_note(run->report, "'%s' has not answered for %u seconds", path,
-                       run->options->stall_time);
+        pc_report_note(run->report, "'%s' has not answered for %u seconds%s%s", path,
+                       run->options->stall_time, err ? ": " : "", err ? strerror(-err) : "");
     if (is_ending(run)) {
         pc_report_note(run->report, "ended without waiting for '%s'", path);
         pc_failover_end(atomic_load(&run->expired)  ? PC_STATUS_TIME
@@ -638,6 +638,8 @@ static void silent(void *context, unsigned i, bool first, bool others)
             pc_journal_unlock(run->journal);
         pc_failover_leave(side->source, i);
     }
+    if (err && !others) /* what hangs may come back; this one goes from error to error */
+        stop(run, err);
 }
 
 static void answers(void *context, unsigned i)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "pcopy/retry.h"
 #include "pcopy/sys.h"
 
 struct prober {
@@ -17,8 +18,9 @@ struct prober {
     const char *path;
     bool wanted;    /* it is to ask once */
     bool asks;      /* it waits for the answer */
+    int err;        /* the last answer was none but this */
     bool silent;    /* too long; that was told */
-    time_t asked;   /* when it has asked last, */
+    time_t since;   /* when it has asked what was not answered yet, */
     time_t settled; /* and when what was answered last */
 };
 
@@ -51,6 +53,12 @@ static void leave(struct pc_watch *w)
     free(w);
 }
 
+static bool is_no_answer(int err)
+{
+    const enum pc_error_class class = pc_retry_class(err);
+    return err && (class == PC_ERROR_PASSING || class == PC_ERROR_STALE);
+}
+
 static void *probe(void *argument)
 {
     struct prober *p = argument;
@@ -65,12 +73,15 @@ static void *probe(void *argument)
             break;
         p->wanted = false;
         p->asks = true;
-        p->asked = now();
+        if (!p->err)
+            p->since = now();
         pthread_mutex_unlock(&w->lock);
-        pc_sys_stat_now((struct pc_handle){AT_FDCWD}, p->path, &st);
+        const int err = pc_sys_stat_now((struct pc_handle){AT_FDCWD}, p->path, &st);
         pthread_mutex_lock(&w->lock);
         p->asks = false;
-        p->settled = p->asked;
+        p->err = is_no_answer(err) ? err : 0;
+        if (!p->err)
+            p->settled = p->since;
     }
     leave(w);
     return NULL;
@@ -81,7 +92,7 @@ static bool others_answer(const struct pc_watch *w, const struct prober *p)
 {
     for (unsigned i = 0; i < w->config.count; i++) {
         const struct prober *other = &w->probers[i];
-        if (other != p && other->settled > p->asked + (time_t)w->config.limit / 2)
+        if (other != p && other->settled > p->since + (time_t)w->config.limit / 2)
             return true;
     }
     return false;
@@ -93,13 +104,14 @@ static void look_at(struct pc_watch *w, unsigned i)
     const struct pc_watch_config *config = &w->config;
     struct prober *p = &w->probers[i];
     const bool before = p->silent;
-    const bool silent = p->asks && now() - p->asked >= (time_t)config->limit;
+    const bool silent = (p->asks || p->err) && now() - p->since >= (time_t)config->limit;
     const bool others = silent && others_answer(w, p);
+    const int err = p->err;
     p->silent = silent;
     p->wanted = !p->asks;
     pthread_mutex_unlock(&w->lock);
     if (silent)
-        config->silent(config->context, i, !before, others);
+        config->silent(config->context, i, err, !before, others);
     else if (before)
         config->answers(config->context, i);
     pthread_mutex_lock(&w->lock);

@@ -3,7 +3,8 @@
  *
  * The server of a hard mount that falls silent is waited for in the kernel, for ever, by whoever
  * calls; a program learns nothing. So each path has a thread here that asks for its attributes now
- * and then, past all caches, and one more looks at how long they wait for the answer.
+ * and then, past all caches, and one more looks at how long they wait for the answer. Of a soft
+ * mount the answer is an error, again and again.
  */
 #ifndef PCOPY_WATCH_H
 #define PCOPY_WATCH_H
@@ -17,11 +18,13 @@ struct pc_watch_config {
     unsigned count;
     unsigned limit; /* seconds without an answer after which a path is silent; at least 1 */
     /*
-     * Path `i` is silent, or answers again (an error is an answer). While it is silent this is
-     * called every quarter of the limit; `others` says that another path has answered what was
-     * asked half the limit later. By one thread of the watch.
+     * Path `i` is silent: since the limit there was no answer (`err` is 0), or only an error of
+     * which pc_retry_class() says that it may pass, or ESTALE. While that is so this is called
+     * every quarter of the limit; `others` says that another path has answered what was asked half
+     * the limit later. By one thread of the watch.
      */
-    void (*silent)(void *context, unsigned i, bool first, bool others);
+    void (*silent)(void *context, unsigned i, int err, bool first, bool others);
+    /* It answers again. */
     void (*answers)(void *context, unsigned i);
     void *context;
 };

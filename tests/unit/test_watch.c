@@ -12,7 +12,8 @@ static atomic_bool hangs;  /* the next call does, */
 static sem_t release;      /* until this is posted */
 static atomic_uint called; /* calls that have come back */
 static sem_t event;
-static atomic_int silent_one, first_times, other_times, answering_one;
+static atomic_int fails_with; /* so do all calls, if it is not 0 */
+static atomic_int silent_one, silent_err, first_times, other_times, answering_one;
 
 static int hang(const char *call)
 {
@@ -20,13 +21,14 @@ static int hang(const char *call)
     if (atomic_exchange(&hangs, false))
         sem_wait(&release);
     atomic_fetch_add(&called, 1);
-    return 0;
+    return atomic_load(&fails_with);
 }
 
-static void on_silent(void *context, unsigned i, bool first, bool others)
+static void on_silent(void *context, unsigned i, int err, bool first, bool others)
 {
     (void)context;
     atomic_store(&silent_one, (int)i);
+    atomic_store(&silent_err, err);
     atomic_fetch_add(&first_times, first);
     if (atomic_fetch_add(&other_times, others) == 0 && others)
         sem_post(&event);
@@ -78,7 +80,22 @@ static void nobody_waits_for_one_that_hangs(void **state)
         nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
 }
 
-static void errors_are_answers(void **state)
+static void errors_of_connections_are_no_answers(void **state)
+{
+    (void)state;
+    atomic_store(&fails_with, -ETIMEDOUT);
+    struct pc_watch *w = start();
+    while (atomic_load(&first_times) < 2)
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+    assert_int_equal(atomic_load(&silent_err), -ETIMEDOUT);
+    assert_int_equal(atomic_load(&other_times), 0);
+    atomic_store(&fails_with, 0);
+    sem_wait(&event);
+    sem_wait(&event);
+    pc_watch_stop(w);
+}
+
+static void other_errors_are_answers(void **state)
 {
     (void)state;
     struct pc_watch *w = start();
@@ -97,7 +114,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_hangs_is_told_of_until_it_answers),
         cmocka_unit_test(nobody_waits_for_one_that_hangs),
-        cmocka_unit_test(errors_are_answers),
+        cmocka_unit_test(errors_of_connections_are_no_answers),
+        cmocka_unit_test(other_errors_are_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,27 @@ umount -f /lab/2 2>/dev/null
 umount -l /lab/2
 completed "unmounted by force"
 
+begin_again
+umount /lab/2
+mount_start 2 soft,timeo=5,retrans=1
+start --retries=0 -m "$(mounts 3)" /lab/src/tree
+wait_for_files 300
+network_block 2
+completed "a soft mount is blocked"
+check "the error was not told: $(cat /tmp/err)" \
+    grep -q "'/lab/2' has not answered for 3 seconds: " /tmp/err
+
 # ---- all that there is
+
+begin_again
+umount /lab/1
+mount_start 1 soft,timeo=5,retrans=1
+start /lab/src/tree -m /lab/1
+wait_for_files 300
+network_block 1
+wait $pid
+status=$?
+check "only a soft mount: exit status $status: $(tail -n 3 /tmp/err)" [ $status = 11 ]
 
 begin_again
 start /lab/src/tree -m /lab/1
