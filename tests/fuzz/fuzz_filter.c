@@ -226,11 +226,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const size_t used = (size_t)(newline + 1 - data);
     char *path = fuzz_text(data, used - 1);
-    size_t length = strlen(path);
-    /* No slash at either end, nor two together: what a walk asks for. */
+    const size_t length = strlen(path);
     const bool directory = length && path[length - 1] == '/';
+    const bool plain = *path != '/' && !strstr(path, "//"); /* as a walk makes them */
     path[length - directory] = '\0';
-    if (*path != '/' && !strstr(path, "//") && (length < 2 || path[length - 2] != '/')) {
+    if (plain) {
         check((const char *)newline + 1, size - used, false, path, directory);
         check((const char *)newline + 1, size - used, true, path, directory);
     }

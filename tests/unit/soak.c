@@ -60,8 +60,8 @@ static void look(struct sample *s)
     s->files = open_files();
     s->heap = heap.uordblks + heap.hblkhd;
     s->resident = resident_size();
-    printf("%7.2f %8lu %8lu %5u %8zu %8zu\n", s->minutes, s->runs, s->faults, s->files,
-           s->heap / 1024, s->resident / 1024);
+    printf("%7.2f %8lu %8lu %5u %8zu %8zu\n", s->minutes, s->runs, s->faults, s->files, s->heap,
+           s->resident);
     fflush(stdout);
 }
 
@@ -104,8 +104,7 @@ static bool grows(const struct sample *samples, size_t count, size_t offset, siz
 {
     const size_t first = median(samples, count / 2, offset);
     const size_t second = median(samples + count / 2, count - count / 2, offset);
-    printf("%s: %zu KiB in the first half, %zu KiB in the second\n", what, first / 1024,
-           second / 1024);
+    printf("%s: %zu bytes in the first half, %zu in the second\n", what, first, second);
     return second > first + bytes;
 }
 
@@ -115,7 +114,7 @@ static bool is_flat(const struct sample *samples, size_t count)
     for (size_t i = 1; i < count; i++)
         flat &= samples[i].files == samples[0].files;
     printf("descriptors: %s\n", flat ? "always the same" : "not always the same");
-    flat &= !grows(samples, count, offsetof(struct sample, heap), 4096, "heap in use");
+    flat &= !grows(samples, count, offsetof(struct sample, heap), 1024, "heap in use");
     flat &=
         !grows(samples, count, offsetof(struct sample, resident), (size_t)512 * 1024, "resident");
     return flat;
