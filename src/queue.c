@@ -18,9 +18,14 @@
  * more, and sleeps on a semaphore. The other side, having made its change, takes an announcement
  * back and posts the semaphore in its place, so each announcement is good for one wake-up and a
  * burst of pushes wakes no thread twice. (A condition variable would send each thread that wakes
- * through its mutex: with 64 threads that was most of what the queue cost.) A thread that finds
- * something in its second look takes its announcement back itself; if somebody was faster, the post
- * is or will be there, and is eaten. Announcing and asking are read-modify-writes of that one
+ * through its mutex: with 64 threads that was most of what the queue cost.)
+ *
+ * Announcements and posts have no names: all that holds is that there are as many of both together
+ * as threads that have announced themselves and not gone on. So a thread that finds something in
+ * its second look takes back an announcement or a post, whichever there is. It must not sleep until
+ * its own post comes: a thread that has just announced itself may have eaten that, and what would
+ * bring the next post may be the very item that is held here. It waits for no more than a waker
+ * that is between its two calls. Announcing and asking are read-modify-writes of that one
  * variable, so one comes first in its modification order:
  *   - the waiter first: the waker sees waiters > 0 and posts;
  *   - the waker first: the waiter's increment reads from the waker's and so acquires all that the
@@ -45,6 +50,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -123,8 +129,8 @@ static unsigned park_take(struct park *p, unsigned most)
 
 static void park_leave(struct park *p)
 {
-    if (park_take(p, 1) == 0)
-        park_wait(p);
+    while (park_take(p, 1) == 0 && sem_trywait(&p->wake) != 0)
+        sched_yield();
 }
 
 static unsigned park_waiting(struct park *p)

@@ -1,7 +1,6 @@
 /*
  * The queue. This file is built twice, with the lock-free queue and with the mutex queue: what
- * passes
- * for both is what the header promises.
+ * passes for both is what the header promises.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -320,6 +319,45 @@ static void cancel_loses_only_what_was_refused(void **state)
         run_stress(4, 8, 3, 6, i % 2, 500, true);
 }
 
+/* --- an item that goes round --- */
+
+#define ROUNDS 50000
+
+struct ring {
+    struct pc_queue *q;
+    atomic_size_t rounds;
+};
+
+/* Nobody but these pushes, so none may sleep with the item in its hands. */
+static void *pass_on(void *argument)
+{
+    struct ring *r = argument;
+    size_t cursor = 0;
+    void *item;
+    while ((item = pc_queue_pop(r->q, &cursor))) {
+        const size_t n = atomic_fetch_add(&r->rounds, 1);
+        if (n >= ROUNDS)
+            pc_queue_close(r->q);
+        else
+            (void)pc_queue_try_push(r->q, n, item); /* it may be closed by now; there is room */
+    }
+    return NULL;
+}
+
+static void an_item_that_goes_round_never_stops(void **state)
+{
+    (void)state;
+    struct ring r = {.q = make(4, 64, true)};
+    pthread_t threads[6];
+    assert_int_equal(pc_queue_push(r.q, 0, number(1)), 0);
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, pass_on, &r), 0);
+    for (size_t i = 0; i < 6; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(atomic_load(&r.rounds) > ROUNDS);
+    pc_queue_free(r.q);
+}
+
 int main(void)
 {
     alarm(110); /* a lost wake-up is a failure, not a hanging test */
@@ -336,6 +374,7 @@ int main(void)
         cmocka_unit_test(empty_returns_on_cancel_and_close),
         cmocka_unit_test(nothing_is_lost_or_doubled),
         cmocka_unit_test(cancel_loses_only_what_was_refused),
+        cmocka_unit_test(an_item_that_goes_round_never_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
