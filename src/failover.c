@@ -147,6 +147,14 @@ bool pc_failover_supervised(void)
     return message;
 }
 
+void pc_failover_add_signals(sigset_t *set)
+{
+    if (message) /* all processes of a terminal get them: this one is told by the supervisor */
+        sigaddset(set, PC_FAILOVER_SIGNAL);
+    else
+        add_signals(set);
+}
+
 bool pc_failover_can_leave(bool source)
 {
     if (!message)

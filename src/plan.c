@@ -288,6 +288,15 @@ static int go_up(struct pc_handle *h, struct stat *st)
     return !top;
 }
 
+/* Goes up until the directory is `what`: 1, 0 if it does not come by there, or negative errno. */
+static int climb_to(struct pc_handle *h, struct stat *st, const struct stat *what)
+{
+    int n = 1;
+    while (n > 0 && !is_same(st, what))
+        n = go_up(h, st);
+    return n;
+}
+
 /* The destination must not be, or be inside of, a source directory: it would copy itself. */
 static int check_inside(struct work *w, const struct operand *op)
 {
@@ -297,15 +306,12 @@ static int check_inside(struct work *w, const struct operand *op)
     int n = open_nearest(w, &at, &h);
     if (n == 0)
         n = pc_sys_stat(h, &st);
-    bool itself = at == op->target;
-    bool found = n == 0 && is_same(&st, &op->st);
-    while (n >= 0 && !found && (n = go_up(&h, &st)) > 0) {
-        itself = false;
-        found = is_same(&st, &op->st);
-    }
+    const bool itself = n == 0 && at == op->target && is_same(&st, &op->st);
+    if (n == 0)
+        n = climb_to(&h, &st, &op->st);
     if (pc_handle_open(h))
         pc_sys_close(&h);
-    if (found)
+    if (n > 0)
         return refuse(w, -ELOOP,
                       itself ? "'%s' and '%s' are the same directory" : "'%s' contains '%s'",
                       op->shown, shown_target(w, op->target));
@@ -317,19 +323,16 @@ static int check_own_file(struct work *w, const struct operand *op, const char *
 {
     struct pc_handle h = PC_HANDLE_NONE;
     struct stat st = {0};
-    bool found = false;
     const char *dir = file ? parent_of(w->plan, file) : NULL;
     if (!dir)
         return file ? refuse_errno(w, -ENOMEM, "write", file) : 0;
     if (pc_sys_open_root(dir, true, &h) != 0)
         return 0; /* whoever writes it will say so */
-    int n = pc_sys_stat(h, &st) == 0;
-    while (n > 0 && !found) {
-        found = is_same(&st, &op->there);
-        n = go_up(&h, &st);
-    }
+    int n = pc_sys_stat(h, &st);
+    if (n == 0)
+        n = climb_to(&h, &st, &op->there);
     pc_sys_close(&h);
-    return found ? refuse(w, -EBUSY,
+    return n > 0 ? refuse(w, -EBUSY,
                           "'%s' is in '%s', where --delete would remove it: put it elsewhere", file,
                           shown_target(w, op->target))
                  : 0;

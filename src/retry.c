@@ -47,6 +47,12 @@ enum pc_error_class pc_retry_class(int err)
     }
 }
 
+bool pc_retry_may_pass(int err)
+{
+    const enum pc_error_class class = pc_retry_class(err);
+    return class == PC_ERROR_PASSING || class == PC_ERROR_STALE;
+}
+
 /* False if the run has ended meanwhile. */
 static bool sleep_for(const struct pc_retry *r, unsigned milliseconds)
 {
@@ -61,12 +67,10 @@ static bool sleep_for(const struct pc_retry *r, unsigned milliseconds)
 
 bool pc_retry_again(const struct pc_retry *r, int err, unsigned *tried)
 {
-    const enum pc_error_class class = pc_retry_class(err);
-    const bool full = class == PC_ERROR_FULL && r->wait_when_full;
-    const bool passing = class == PC_ERROR_PASSING || class == PC_ERROR_STALE;
+    const bool full = pc_retry_class(err) == PC_ERROR_FULL && r->wait_when_full;
     unsigned wait = r->wait;
 
-    if (!full && (!passing || *tried >= r->tries))
+    if (!full && (!pc_retry_may_pass(err) || *tried >= r->tries))
         return false;
     for (unsigned i = 0; i < *tried && wait < LONGEST; i++)
         wait *= 2;

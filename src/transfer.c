@@ -758,17 +758,10 @@ static void block_early(void)
 /* Signals go to the monitor alone; those that we were started to ignore (nohup) to nobody. */
 static int start_monitor(struct run *run)
 {
-    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-    struct sigaction action;
     sigemptyset(&run->signals);
     sigaddset(&run->signals, MONITOR_ENDS);
     sigaddset(&run->signals, TIME_IS_OVER);
-    if (pc_failover_supervised()) /* to which they go, as to all processes of a terminal */
-        sigaddset(&run->signals, PC_FAILOVER_SIGNAL);
-    for (unsigned i = 0; !pc_failover_supervised() && i < sizeof ours / sizeof ours[0]; i++) {
-        if (sigaction(ours[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-            sigaddset(&run->signals, ours[i]);
-    }
+    pc_failover_add_signals(&run->signals);
     pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
     int err = set_timer(run, CLOCK_MONOTONIC, &run->options->stop_after);
     if (!err)

@@ -53,12 +53,6 @@ static void leave(struct pc_watch *w)
     free(w);
 }
 
-static bool is_no_answer(int err)
-{
-    const enum pc_error_class class = pc_retry_class(err);
-    return err && (class == PC_ERROR_PASSING || class == PC_ERROR_STALE);
-}
-
 static void *probe(void *argument)
 {
     struct prober *p = argument;
@@ -79,7 +73,7 @@ static void *probe(void *argument)
         const int err = pc_sys_stat_now((struct pc_handle){AT_FDCWD}, p->path, &st);
         pthread_mutex_lock(&w->lock);
         p->asks = false;
-        p->err = is_no_answer(err) ? err : 0;
+        p->err = pc_retry_may_pass(err) ? err : 0;
         if (!p->err)
             p->settled = p->since;
     }

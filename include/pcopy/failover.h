@@ -2,7 +2,7 @@
  * failover: a run that can leave a mount point behind.
  *
  * Who hangs in a call to a silent server can be freed by nothing: not to do something else, and if
- * it waits for write-back not even by SIGKILL. So with several mount points the copy runs in a
+ * it waits for write-back not even by SIGKILL. So where mount points are listed the copy runs in a
  * child of a supervisor that never touches them. When one hangs the child is killed, and a new one
  * goes on without it: what is complete is skipped, temporary names are swept, and with a journal
  * finished directories are not looked at. That is what somebody at a terminal would do, and what
@@ -14,6 +14,7 @@
 #ifndef PCOPY_FAILOVER_H
 #define PCOPY_FAILOVER_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "pcopy/options.h"
@@ -32,6 +33,13 @@ void pc_failover_start(struct pc_options *o);
 
 /* Whether this process has a supervisor. */
 bool pc_failover_supervised(void);
+
+/*
+ * Adds to a set the signals that are for the run: SIGINT, SIGTERM, SIGHUP and SIGUSR1, but those
+ * that the process was started to ignore, as by nohup; under a supervisor, to which these go, what
+ * they come as.
+ */
+void pc_failover_add_signals(sigset_t *set);
 
 /* Whether a mount point of the source, or of the destination, can be left: not the last one. */
 bool pc_failover_can_leave(bool source);

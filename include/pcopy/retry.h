@@ -19,6 +19,9 @@ enum pc_error_class {
 /* The class of a negative errno. */
 enum pc_error_class pc_retry_class(int err);
 
+/* Whether a negative errno may be gone at the next try; not of a full file system. */
+bool pc_retry_may_pass(int err);
+
 /* How it is done; shared by all threads, read-only. */
 struct pc_retry {
     unsigned tries;          /* after the first one */

@@ -18,10 +18,10 @@ struct pc_watch_config {
     unsigned count;
     unsigned limit; /* seconds without an answer after which a path is silent; at least 1 */
     /*
-     * Path `i` is silent: since the limit there was no answer (`err` is 0), or only an error of
-     * which pc_retry_class() says that it may pass, or ESTALE. While that is so this is called
-     * every quarter of the limit; `others` says that another path has answered what was asked half
-     * the limit later. By one thread of the watch.
+     * Path `i` is silent: since the limit there was no answer (`err` is 0), or only an error that
+     * may pass (pc_retry_may_pass()). While that is so this is called every quarter of the limit;
+     * `others` says that another path has answered what was asked half the limit later. By one
+     * thread of the watch.
      */
     void (*silent)(void *context, unsigned i, int err, bool first, bool others);
     /* It answers again. */
